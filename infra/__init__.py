@@ -1,0 +1,1 @@
+"""The infrastructure: what one stack decides, and later its resources on Pulumi."""
