@@ -1,0 +1,149 @@
+"""Names that other programs rely on: the infrastructure, the operators' command line
+and both clients.
+
+Standard library only, names only, no logic. A name here may be added; changing or
+removing one is a breaking change and needs a CHANGELOG entry.
+"""
+
+from enum import IntEnum, StrEnum
+
+SERVICE_NAME = "event-service"
+SUBPROTOCOL = "events.v1.json"
+PROTOCOL_VERSION = 1
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes of the session protocol.
+
+    4000-4099: reconnect. 4100 and above: final, except 4401 (fetch a new ticket first).
+    """
+
+    GOAWAY = 4001
+    SLOW_READER = 4008
+    NO_PONG = 4012
+    RATE_LIMITED = 4029
+    BAD_FRAME = 4400
+    UNAUTHORIZED = 4401
+    FORBIDDEN = 4403
+    SUBPROTOCOL = 4406
+    REPLACED = 4409
+    TOO_LARGE = 4413
+
+
+class Path(StrEnum):
+    """HTTP paths."""
+
+    EVENTS = "/v1/events"
+    EVENT = "/v1/events/{event_id}"
+    USER_EVENTS = "/v1/users/{user}/events"
+    SOCKET = "/v1/socket"
+    TICKETS = "/v1/tickets"
+    CODES = "/v1/codes"
+    DEAD_LETTERS = "/v1/dead-letters"
+    STATUS = "/v1/status"
+    HEALTH = "/health"
+    HEALTH_READY = "/health/ready"
+    HEALTH_LIVE = "/health/live"
+    CONSOLE = "/console"
+    USER_PAGE = "/"
+    STATIC = "/static"
+    DOCS = "/docs"
+    METRICS = "/metrics"
+
+
+class Env(StrEnum):
+    """Environment variables that the service reads; the last group only in `demo`."""
+
+    ACK_WAIT_SECONDS = "ACK_WAIT_SECONDS"
+    ALLOWED_HOSTS = "ALLOWED_HOSTS"
+    ALLOWED_ORIGINS = "ALLOWED_ORIGINS"
+    AUTH_AUDIENCE = "AUTH_AUDIENCE"
+    AUTH_ISSUER = "AUTH_ISSUER"
+    AUTH_SECRET = "AUTH_SECRET"  # noqa: S105 -- the variable's name, not its value
+    BIND_HOST = "BIND_HOST"
+    DATABASE_POOL_SIZE = "DATABASE_POOL_SIZE"
+    DATABASE_STATEMENT_TIMEOUT_SECONDS = "DATABASE_STATEMENT_TIMEOUT_SECONDS"
+    DATABASE_URL = "DATABASE_URL"
+    DATA_DIR = "DATA_DIR"
+    ENVIRONMENT = "ENVIRONMENT"
+    FRAME_EVENTS = "FRAME_EVENTS"
+    FRAME_RATE = "FRAME_RATE"
+    HEARTBEAT_SECONDS = "HEARTBEAT_SECONDS"
+    HELLO_WAIT_SECONDS = "HELLO_WAIT_SECONDS"
+    LOG_FORMAT = "LOG_FORMAT"
+    LOG_LEVEL = "LOG_LEVEL"
+    METRICS_PORT = "METRICS_PORT"
+    PONG_WAIT_SECONDS = "PONG_WAIT_SECONDS"
+    PORT = "PORT"
+    REVISION = "K_REVISION"  # set by Cloud Run
+    SWEEP_SECONDS = "SWEEP_SECONDS"
+    WINDOW_BYTES = "WINDOW_BYTES"
+    WINDOW_EVENTS = "WINDOW_EVENTS"
+    WRITE_WAIT_SECONDS = "WRITE_WAIT_SECONDS"
+
+    ANTHROPIC_API_KEY = "ANTHROPIC_API_KEY"
+    CI = "CI"
+    DISPLAY = "DISPLAY"
+    HEADLESS = "HEADLESS"
+    MODEL_NAME = "MODEL_NAME"
+    OPENAI_API_KEY = "OPENAI_API_KEY"
+    WAYLAND_DISPLAY = "WAYLAND_DISPLAY"
+
+
+class Metric(StrEnum):
+    """Prometheus metric names (label names in brackets)."""
+
+    PUBLISHED = "events_published_total"  # {priority}
+    PUBLISH_DEDUPLICATED = "publish_deduplicated_total"
+    PUBLISH_REJECTED = "publish_rejected_total"  # {code}
+    SETTLED = "events_settled_total"  # {outcome}
+    CONFIRMATION_LATENCY = "confirmation_latency_seconds"
+    REDELIVERIES = "redeliveries_total"
+    FAILED_ATTEMPTS = "failed_attempts_total"  # {reason}
+    EPHEMERAL_SENT = "ephemeral_sent_total"
+    EPHEMERAL_DROPPED = "ephemeral_dropped_total"
+    SESSIONS = "sessions"
+    SESSIONS_OPENED = "sessions_opened_total"  # {resume}
+    SESSIONS_CLOSED = "sessions_closed_total"  # {code}
+    ACK_REJECTED = "ack_rejected_total"  # {code}
+    COMMIT_GROUP_EVENTS = "commit_group_events"
+    SWEEP_RECOVERED = "sweep_recovered_total"
+    DATABASE_RETRIES = "database_retries_total"  # {reason}
+
+
+class LogEvent(StrEnum):
+    """Constant names of structured log events (field `event`)."""
+
+    SERVICE_STARTED = "service_started"
+    SERVICE_STOPPING = "service_stopping"
+    SERVICE_STOPPED = "service_stopped"
+    MIGRATION_APPLIED = "migration_applied"
+    SESSION_OPENED = "session_opened"
+    SESSION_CLOSED = "session_closed"
+    SESSION_REFUSED = "session_refused"
+    ATTEMPT_FAILED = "attempt_failed"
+    EVENT_REDELIVERED = "event_redelivered"
+    EVENT_DEAD = "event_dead"
+    EVENTS_EXPIRED = "events_expired"
+    DATABASE_RETRY = "database_retry"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    BACKGROUND_FAILED = "background_failed"
+    REQUEST_FAILED = "request_failed"
+    DELIVERY_PROBLEM = "delivery_problem"
+    CANCEL_REQUESTED = "cancel_requested"
+
+
+class LogField(StrEnum):
+    """Fields of structured log events."""
+
+    EVENT_ID = "event_id"
+    USER_ID = "user_id"
+    SEQ = "seq"
+    ATTEMPT = "attempt"
+    REASON = "reason"
+    RUN_ID = "run_id"
+    DEVICE_ID = "device_id"
+    SESSION_ID = "session_id"
+    CODE = "code"
+    REVISION = "revision"
+    COUNT = "count"
