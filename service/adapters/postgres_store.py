@@ -1,0 +1,196 @@
+"""`EventStore` on PostgreSQL. Every statement is in `queries.sql`, by name."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+
+from service.adapters import postgres_rows as rows
+from service.adapters.database import DatabaseManager
+from service.adapters.named_queries import load_queries
+from service.adapters.postgres_publish import PostgresPublish
+from service.app.ports import (
+    Counts,
+    DeadLetter,
+    FailedAttempt,
+    HistoryEntry,
+    Latency,
+    SettlementRecord,
+    StreamSummary,
+)
+from service.core.backoff import Schedule
+from service.core.delivery import Failures, Outcome
+from service.core.event import Batch, BatchResult, StoredEvent
+from service.core.log import LogEntry, Page
+from service.core.resume import Stream
+from service.core.settlement import Settled, Settlement
+
+
+class PostgresStore:
+    """The log, the cursors and the settlements in one database.
+
+    Args:
+        database: The pool.
+        schedule: When failed attempts may count; see `record_failure`.
+
+    """
+
+    def __init__(self, database: DatabaseManager, *, schedule: Schedule) -> None:
+        self._database = database
+        self._queries = load_queries()
+        self._publish = PostgresPublish(database, self._queries)
+        self._earliest = [
+            schedule.earliest_seconds(failures)
+            for failures in range(1, schedule.budget)
+        ]
+
+    # ---- publish and settle ----
+
+    async def publish(self, batches: Sequence[Batch]) -> Sequence[BatchResult]:
+        """Store events in one commit; see `PostgresPublish`."""
+        return await self._publish.publish(batches)
+
+    async def settle(self, wishes: Sequence[Settlement]) -> Sequence[Settled]:
+        """Settle what is still open, in one statement and one commit."""
+        users = sorted({wish.user_id for wish in wishes})
+        new = await self._rows("without_cursor", users)
+        if new:
+            await self._rows("open_cursors", [row["user_id"] for row in new])
+        found = await self._rows("settle", users, *_columns(wishes))
+        return [rows.settled(row) for row in found]
+
+    async def bury(self, user_id: str, seq: int, reason: str) -> Sequence[Settled]:
+        """Settle one seq as dead and keep its dead letter, in one transaction."""
+        wish = Settlement(user_id, seq, seq, Outcome.DEAD)
+
+        async def work(connection: asyncpg.Connection) -> Sequence[Settled]:
+            await connection.execute(self._queries["open_cursors"], [user_id])
+            found = await connection.fetch(
+                self._queries["settle"], [user_id], *_columns([wish])
+            )
+            if found:
+                await connection.execute(self._queries["bury"], user_id, seq, reason)
+            return [rows.settled(row) for row in found]
+
+        return await self._database.run(work)
+
+    async def record_failure(
+        self, user_id: str, seq: int, attempt: int, reason: str, device_id: str | None
+    ) -> Failures:
+        """Record a failed attempt if it is the next one and not before its turn."""
+        (row,) = await self._rows(
+            "record_failure", user_id, seq, attempt, reason, device_id, self._earliest
+        )
+        return rows.failures(row)
+
+    # ---- sessions ----
+
+    async def open_stream(self, user_id: str) -> Stream:
+        """Return a user's stream; a new one if there is none."""
+        found = await self._rows("stream", user_id)
+        if not found:
+            await self._rows("open_stream", user_id)
+            found = await self._rows("stream", user_id)
+        return rows.stream(found[0])
+
+    async def change_epoch(self, user_id: str, epoch: str) -> Stream:
+        """Give a stream a new epoch if it still has this one."""
+        await self._rows("change_epoch", user_id, epoch)
+        return await self.open_stream(user_id)
+
+    async def page(
+        self, user_id: str, after: int, max_events: int, max_bytes: int
+    ) -> Page:
+        """Read the log after a seq."""
+        found = await self._rows("page", user_id, after, max_events, max_bytes)
+        return rows.page(found)
+
+    async def entry(self, user_id: str, seq: int) -> LogEntry | None:
+        """Read one event of the log; None when it was pruned."""
+        page = await self.page(user_id, seq - 1, 1, 1)
+        if page.entries and page.entries[0].event.seq == seq:
+            return page.entries[0]
+        return None
+
+    async def heads(self, user_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the newest seq of each user that has a stream."""
+        found = await self._rows("heads", user_ids)
+        return {row["user_id"]: row["head_seq"] for row in found}
+
+    async def overdue(
+        self, after_user: str, max_users: int
+    ) -> tuple[Sequence[Settlement], str]:
+        """Return wishes to expire what is late, and the last user looked at."""
+        found = await self._rows("overdue", after_user, max_users)
+        wishes = [
+            Settlement(row["user_id"], row["seq"], row["seq"], Outcome.EXPIRED)
+            for row in found
+            if row["seq"] is not None
+        ]
+        return wishes, found[-1]["user_id"] if found else ""
+
+    # ---- for people ----
+
+    async def history(
+        self, user_id: str, after: int, limit: int, *, open_only: bool = False
+    ) -> Sequence[HistoryEntry]:
+        """Return events of a user after a seq, with their outcomes."""
+        found = await self._rows("history", user_id, after, limit, open_only)
+        return [rows.history_entry(row) for row in found]
+
+    async def find(self, event_id: str, user_id: str | None) -> Sequence[StoredEvent]:
+        """Return the events with an id: one per user who was sent it."""
+        found = await self._rows("event_by_id", event_id, user_id)
+        return [rows.event(row) for row in found]
+
+    async def settlement(self, user_id: str, seq: int) -> SettlementRecord | None:
+        """Return what settled a seq."""
+        found = await self._rows("settlement_of", user_id, seq)
+        return rows.settlement(found[0]) if found else None
+
+    async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
+        """Return the failed attempts of an event."""
+        found = await self._rows("attempts_of", user_id, seq)
+        return [FailedAttempt(**row) for row in found]
+
+    async def dead_letters(
+        self, user_id: str | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        """Return the newest dead letters."""
+        found = await self._rows("dead_letters", user_id, limit)
+        return [DeadLetter(**row) for row in found]
+
+    async def counts(self) -> Counts:
+        """Count all events by outcome."""
+        (row,) = await self._rows("counts")
+        return Counts(**row)
+
+    async def streams(self, limit: int) -> Sequence[StreamSummary]:
+        """Return the streams with the most open events."""
+        found = await self._rows("streams", limit)
+        return [StreamSummary(**row) for row in found]
+
+    async def latency(self, *, within_seconds: float, settlements: int) -> Latency:
+        """Return the confirmation latency over recent settlements."""
+        (row,) = await self._rows("latencies", settlements, within_seconds)
+        p50, p95, p99 = row["percentiles"] or (None, None, None)
+        return Latency(events=row["events"], p50=p50, p95=p95, p99=p99)
+
+    async def _rows(self, name: str, *args: object) -> Sequence[asyncpg.Record]:
+        return await self._database.fetch(self._queries[name], *args)
+
+
+def _columns(wishes: Sequence[Settlement]) -> Sequence[Sequence[object]]:
+    return (
+        [wish.user_id for wish in wishes],
+        [wish.from_seq for wish in wishes],
+        [wish.to_seq for wish in wishes],
+        [wish.outcome.value for wish in wishes],
+        [wish.device_id for wish in wishes],
+        [
+            None
+            if wish.sent_at is None
+            else datetime.fromtimestamp(wish.sent_at, tz=UTC)
+            for wish in wishes
+        ],
+    )
