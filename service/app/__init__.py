@@ -1,0 +1,1 @@
+"""What the service does: publish, dispatch, confirm, redeliver. Knows ports only."""

@@ -1,0 +1,226 @@
+"""What the application needs from outside: the event store, secrets, the clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.core.delivery import Failures, Outcome
+from service.core.event import Batch, BatchResult, StoredEvent
+from service.core.log import LogEntry, Page
+from service.core.resume import Stream
+from service.core.settlement import Settled, Settlement
+
+
+class Clock(Protocol):
+    """Time, so that nothing inside reads it by itself."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAttempt:
+    """One failed attempt on record."""
+
+    attempt: int
+    reason: str
+    device_id: str | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementRecord:
+    """What settled one event, when, and by whom."""
+
+    outcome: Outcome
+    device_id: str | None
+    sent_at: float | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An event that spent its attempts or was refused for good."""
+
+    event_id: str
+    user_id: str
+    seq: int
+    type: str | None
+    run_id: str | None
+    reason: str
+    attempts: int
+    at: float
+    reasons: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """An event of a user's history and its outcome (None: open)."""
+
+    event: StoredEvent
+    outcome: Outcome | None
+    settled_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSummary:
+    """A stream as the console lists it."""
+
+    user_id: str
+    head_seq: int
+    settled_seq: int
+    open: int
+    oldest_open_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Events by outcome. They reconcile: see `unexplained`."""
+
+    published: int
+    confirmed: int
+    dead: int
+    expired: int
+    discarded: int
+    redriven: int
+    open: int
+    failed_attempts: int
+
+    @property
+    def unexplained(self) -> int:
+        """Published events that are neither settled nor open; always 0."""
+        settled = (
+            self.confirmed + self.dead + self.expired + self.discarded + self.redriven
+        )
+        return self.published - settled - self.open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Confirmation latency over recent events, in seconds (None without events)."""
+
+    events: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class EventStore(Protocol):
+    """The truth. Every method raises `UnavailableError` when it is away."""
+
+    async def publish(self, batches: Sequence[Batch]) -> Sequence[BatchResult]:
+        """Store durable events, in order per user, and return after the commit.
+
+        The same id with the same body is answered with the first receipt; with
+        another body its whole batch is refused.
+        """
+        ...
+
+    async def settle(self, wishes: Sequence[Settlement]) -> Sequence[Settled]:
+        """Settle what is still open among ranges that are disjoint per user."""
+        ...
+
+    async def bury(self, user_id: str, seq: int, reason: str) -> Sequence[Settled]:
+        """Settle one seq as dead and keep its dead letter, or neither."""
+        ...
+
+    async def record_failure(
+        self, user_id: str, seq: int, attempt: int, reason: str, device_id: str | None
+    ) -> Failures:
+        """Record a failed attempt if it is the next one and not before its turn."""
+        ...
+
+    async def open_stream(self, user_id: str) -> Stream:
+        """Return a user's stream; a new one if there is none."""
+        ...
+
+    async def change_epoch(self, user_id: str, epoch: str) -> Stream:
+        """Give a stream a new epoch if it still has this one."""
+        ...
+
+    async def page(
+        self, user_id: str, after: int, max_events: int, max_bytes: int
+    ) -> Page:
+        """Read the log after a seq."""
+        ...
+
+    async def entry(self, user_id: str, seq: int) -> LogEntry | None:
+        """Read one event of the log; None when it was pruned."""
+        ...
+
+    async def history(
+        self, user_id: str, after: int, limit: int, *, open_only: bool = False
+    ) -> Sequence[HistoryEntry]:
+        """Return events of a user after a seq, with their outcomes."""
+        ...
+
+    async def heads(self, user_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the newest seq of each user that has a stream."""
+        ...
+
+    async def overdue(
+        self, after_user: str, max_users: int
+    ) -> tuple[Sequence[Settlement], str]:
+        """Return wishes to expire what is late, and the last user looked at.
+
+        That is "" when there was nobody after `after_user`: the ring begins anew.
+        """
+        ...
+
+    async def find(self, event_id: str, user_id: str | None) -> Sequence[StoredEvent]:
+        """Return the events with an id: one per user who was sent it."""
+        ...
+
+    async def settlement(self, user_id: str, seq: int) -> SettlementRecord | None:
+        """Return what settled a seq."""
+        ...
+
+    async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
+        """Return the failed attempts of an event."""
+        ...
+
+    async def dead_letters(
+        self, user_id: str | None, limit: int
+    ) -> Sequence[DeadLetter]:
+        """Return the newest dead letters."""
+        ...
+
+    async def counts(self) -> Counts:
+        """Count all events by outcome."""
+        ...
+
+    async def streams(self, limit: int) -> Sequence[StreamSummary]:
+        """Return the streams with the most open events."""
+        ...
+
+    async def latency(self, *, within_seconds: float, settlements: int) -> Latency:
+        """Return the confirmation latency over recent settlements."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a single-use secret stands for. `until`: seconds since 1970, None: no end."""
+
+    subject: str
+    scopes: frozenset[str]
+    until: float | None
+
+
+class SecretStore(Protocol):
+    """Single-use secrets: tickets for sockets, codes for pages."""
+
+    async def put(
+        self, secret: str, *, kind: str, grant: Grant, valid_seconds: float
+    ) -> None:
+        """Keep a secret (its digest only)."""
+        ...
+
+    async def take(self, secret: str, *, kind: str) -> Grant | None:
+        """Use a secret up; None if unknown, used or too old."""
+        ...

@@ -1,0 +1,403 @@
+"""`UnifiedWebSocketManager`: the live sessions of all users on this node.
+
+The session machine decides; here its actions are carried out: frames are written,
+acks go to the tracker, the log is read. No session waits for another's socket.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from service.app.live import LiveSession, Roster, Socket
+from service.app.ports import Clock, EventStore
+from service.app.redelivery import Redelivery
+from service.app.tracker import EventDeliveryTracker, Presence
+from service.contract import CloseCode, LogEvent, LogField
+from service.core import frame as wire
+from service.core.action import (
+    Action,
+    Cancel,
+    Close,
+    Confirm,
+    Expire,
+    Fail,
+    Open,
+    Read,
+    Redeliver,
+    Renew,
+    Send,
+)
+from service.core.delivery import Outcome, TryAgain
+from service.core.event import Event, StoredEvent
+from service.core.limits import Identity, Limits, Node
+from service.core.resume import resume
+from service.core.session import Session
+from service.core.settlement import Settled, Settlement
+from service.errors import AuthenticationError, ServiceError, UnavailableError
+from service.observe.metrics import Metrics
+
+_LOG_READERS = 4  # pages read at a time: publishing keeps its share of the pool
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How often a node looks after its sessions; times in seconds."""
+
+    tick: float = 0.1
+    sweep: float = 1.0
+    write_wait: float = 10.0
+
+
+class UnifiedWebSocketManager:
+    """Opens sessions, pushes what is committed, and sees every ack through.
+
+    Args:
+        tracker: Where acks go and commits come from.
+        store: For the log and the streams.
+        redelivery: What follows a failed attempt.
+        authenticate: Turns a ticket into an identity, or raises
+            `AuthenticationError`.
+        limits, node, tuning: See there.
+        new_id: Returns an unguessable connection id.
+        clock, metrics: See there.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        tracker: EventDeliveryTracker,
+        store: EventStore,
+        redelivery: Redelivery,
+        authenticate: Callable[[str], Awaitable[Identity]],
+        limits: Limits,
+        node: Node,
+        tuning: Tuning,
+        new_id: Callable[[], str],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.roster = Roster()
+        self._tracker = tracker
+        self._store = store
+        self._redelivery = redelivery
+        self._authenticate = authenticate
+        self._limits = limits
+        self._node = node
+        self._tuning = tuning
+        self._new_id = new_id
+        self._clock = clock
+        self._metrics = metrics
+        self._readers = asyncio.Semaphore(_LOG_READERS)
+        self._tasks: asyncio.TaskGroup  # set by run
+        tracker.callbacks.committed.append(self._committed)
+        tracker.callbacks.settled.append(self._settled)
+        tracker.callbacks.ephemeral.append(self._ephemeral)
+        tracker.presence = self.presence
+
+    # ---- life ----
+
+    async def run(self) -> None:
+        """Look after the sessions until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._every(self._tuning.tick, self._tick))
+            tasks.create_task(self._every(self._tuning.sweep, self._sweep))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except UnavailableError as error:
+                log.warning(LogEvent.DATABASE_UNAVAILABLE, reason=str(error))
+            except Exception:
+                log.exception(LogEvent.BACKGROUND_FAILED)
+
+    def close(self, reason: str = "shutdown") -> None:
+        """Ask every client to reconnect elsewhere."""
+        for live in self.roster:
+            self._perform(live, [Close(CloseCode.GOAWAY, reason)])
+
+    # ---- the transport's side ----
+
+    def connected(self, socket: Socket, credential: Identity | None) -> LiveSession:
+        """Take a connection; `credential` is what its upgrade proved, if anything."""
+        now = self._clock.monotonic()
+        session = Session(self._new_id(), limits=self._limits, node=self._node, now=now)
+        live = LiveSession(session, socket, credential, self._clock.wall())
+        self.roster.connected(live)
+        self._metrics.sessions.set(len(self.roster))
+        return live
+
+    def received(self, live: LiveSession, payload: bytes) -> None:
+        """Take one WebSocket message."""
+        self._perform(live, live.session.receive(payload, self._clock.monotonic()))
+
+    def refused(self, live: LiveSession, error: ServiceError) -> None:
+        """End a session for something its transport found."""
+        self._perform(live, live.session.refuse(error))
+
+    def disconnected(self, live: LiveSession, code: int) -> None:
+        """Forget a connection; what it held unacknowledged stays open."""
+        if not self.roster.gone(live):
+            return
+        live.session.ended()
+        self._metrics.sessions.set(len(self.roster))
+        self._metrics.session_closed(code)
+        log.info(
+            LogEvent.SESSION_CLOSED,
+            **{
+                LogField.SESSION_ID: live.session.conn,
+                LogField.USER_ID: live.user_id,
+                LogField.CODE: int(code),
+            },
+        )
+        for other in self.roster.of(live.user_id):
+            for seq in other.session.refused_for_good():
+                self._spawn(other, self._give_up_if_all_refuse(other, seq))
+
+    # ---- actions ----
+
+    def _perform(self, live: LiveSession, actions: Sequence[Action]) -> None:
+        if not actions:
+            return
+        frames: list[bytes] = []
+        for action in actions:
+            if isinstance(action, Send):
+                frames.append(action.frame)
+            elif isinstance(action, Confirm):
+                self._tracker.acknowledged(
+                    live.user_id,
+                    action.ranges,
+                    device_id=live.session.device_id,
+                    sent_at=self._wall(action.sent_at),
+                )
+            elif isinstance(action, Close):
+                live.socket.send(frames)
+                frames = []
+                live.socket.close(action.code, action.reason)
+                self.disconnected(live, action.code)
+            else:
+                self._spawn(live, self._carry_out(live, action))
+        if frames:
+            live.socket.send(frames)
+
+    def _spawn(self, live: LiveSession, work: Awaitable[None]) -> None:
+        self._tasks.create_task(self._guarded(live, work))
+
+    async def _guarded(self, live: LiveSession, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ServiceError as error:
+            self.refused(live, error)
+        except Exception as error:
+            log.exception(LogEvent.BACKGROUND_FAILED, session_id=live.session.conn)
+            self.refused(live, UnavailableError(type(error).__name__))
+
+    async def _carry_out(self, live: LiveSession, action: Action) -> None:
+        match action:
+            case Open(hello):
+                await self._open(live, hello)
+            case Read(after, max_events, max_bytes):
+                async with self._readers:
+                    page = await self._store.page(
+                        live.user_id, after, max_events, max_bytes
+                    )
+                now = self._clock.monotonic()
+                self._perform(live, live.session.page(page, now))
+            case Redeliver(seq, attempt):
+                await self._redeliver(live, seq, attempt)
+            case Fail():
+                await self._fail(live, action)
+            case Expire(seqs):
+                self._tracker.expire(
+                    [Settlement(live.user_id, s, s, Outcome.EXPIRED) for s in seqs]
+                )
+            case Renew(ticket):
+                identity = await self._authenticate(ticket)
+                self._perform(live, live.session.renewed(identity))
+            case Cancel(run_id):
+                log.info(
+                    LogEvent.CANCEL_REQUESTED,
+                    **{LogField.USER_ID: live.user_id, LogField.RUN_ID: run_id},
+                )
+            case _:
+                raise AssertionError(action)
+
+    # ---- opening ----
+
+    async def _open(self, live: LiveSession, hello: wire.ClientFrame) -> None:
+        identity = live.credential
+        if hello.ticket is not None:
+            identity = await self._authenticate(hello.ticket)
+        if identity is None:
+            raise AuthenticationError("hello.ticket: is missing")
+        user_id = identity.user_id
+        # Registered before the head is read: an event committed in between is
+        # offered to this session, which then knows that the log has more.
+        self._replace(live, user_id)
+        self.roster.authenticated(live, user_id)
+        stream = await self._store.open_stream(user_id)
+        answer = resume(hello, stream)
+        if answer.new_epoch:
+            stream = await self._store.change_epoch(user_id, stream.epoch)
+        now = self._clock.monotonic()
+        self._perform(live, live.session.opened(answer, stream, identity, now))
+        self._metrics.session_opened(answer.resume)
+        log.info(
+            LogEvent.SESSION_OPENED,
+            **{
+                LogField.SESSION_ID: live.session.conn,
+                LogField.USER_ID: user_id,
+                LogField.DEVICE_ID: live.session.device_id,
+                "resume": answer.resume,
+            },
+        )
+
+    def _replace(self, live: LiveSession, user_id: str) -> None:
+        """End the device's earlier session: moved on purpose, or doubled."""
+        for old in list(self.roster.of(user_id)):
+            if old.session.device_id != live.session.device_id:
+                continue
+            moved = live.session.replaces == old.session.conn
+            code = CloseCode.GOAWAY if moved else CloseCode.REPLACED
+            self._perform(old, [Close(code, "moved" if moved else "replaced")])
+
+    # ---- commits ----
+
+    def _committed(self, events: Sequence[StoredEvent]) -> None:
+        by_user: dict[str, list[StoredEvent]] = {}
+        for event in events:
+            if event.user_id in by_user:
+                by_user[event.user_id].append(event)
+            elif self.roster.of(event.user_id):
+                by_user[event.user_id] = [event]
+        now = self._clock.monotonic()
+        for user_id, mine in by_user.items():
+            self._push(self.roster.of(user_id), mine, now)
+
+    def _push(
+        self, sessions: Sequence[LiveSession], events: Sequence[StoredEvent], now: float
+    ) -> None:
+        encoded: dict[int, bytes] = {}
+        for live in sessions:
+            frames: list[bytes] = []
+            for event in events:
+                if not live.session.offer(event.seq, len(event.data), now):
+                    continue
+                if event.seq not in encoded:
+                    encoded[event.seq] = wire.encode_event(event)
+                frames.append(encoded[event.seq])
+            if frames:
+                live.socket.send(frames)
+            self._perform(live, live.session.pump())
+
+    def _settled(self, facts: Sequence[Settled]) -> None:
+        for fact in facts:
+            for live in self.roster.of(fact.user_id):
+                ranges = [(fact.from_seq, fact.to_seq)]
+                self._perform(
+                    live, live.session.settled(ranges, fact.outcome, fact.device_id)
+                )
+
+    def _ephemeral(self, event: Event) -> None:
+        sessions = self.roster.of(event.user_id)
+        if not sessions:
+            return
+        encoded = wire.encode_ephemeral(
+            event.type, event.data, run_id=event.run_id, thread_id=event.thread_id
+        )
+        for live in sessions:
+            if live.session.replaying or live.socket.congested_seconds() > 0:
+                self._metrics.ephemeral_dropped.inc()
+            else:
+                live.socket.send([encoded])
+                self._metrics.ephemeral_sent.inc()
+
+    # ---- failure ----
+
+    async def _fail(self, live: LiveSession, attempt: Fail) -> None:
+        seq = attempt.seq
+        kill = attempt.final and not self._anybody_else_tries(live.user_id, seq)
+        then = await self._redelivery.failed(
+            live.user_id, live.session.device_id, attempt, kill=kill
+        )
+        if isinstance(then, TryAgain):
+            if not attempt.final:
+                live.session.failed(seq, then, self._clock.monotonic())
+                loop = asyncio.get_running_loop()
+                loop.call_later(then.delay_seconds, self._tick_one, live)
+        elif then is not Outcome.DEAD:  # a dead letter was announced already
+            self._perform(live, live.session.settled([(seq, seq)], then, None))
+
+    async def _give_up_if_all_refuse(self, live: LiveSession, seq: int) -> None:
+        if not self._anybody_else_tries(live.user_id, seq):
+            await self._redelivery.give_up(live.user_id, seq, "refused by all")
+
+    def _anybody_else_tries(self, user_id: str, seq: int) -> bool:
+        return any(
+            live.session.holds(seq, unless_final=True)
+            for live in self.roster.of(user_id)
+        )
+
+    async def _redeliver(self, live: LiveSession, seq: int, attempt: int) -> None:
+        entry = await self._store.entry(live.user_id, seq)
+        if entry is None:
+            gone = live.session.settled([(seq, seq)], Outcome.EXPIRED, None)
+            self._perform(live, gone)
+            return
+        now = self._clock.monotonic()
+        actions = live.session.redelivered(entry, attempt, now)
+        self._perform(live, actions)
+        if actions and entry.outcome is None:
+            self._metrics.redelivery()
+            log.info(
+                LogEvent.EVENT_REDELIVERED,
+                **{
+                    LogField.EVENT_ID: entry.event.event_id,
+                    LogField.USER_ID: live.user_id,
+                    LogField.ATTEMPT: attempt,
+                },
+            )
+
+    # ---- time ----
+
+    async def _tick(self) -> None:
+        for live in self.roster:
+            if live.socket.congested_seconds() >= self._tuning.write_wait:
+                slow = Close(CloseCode.SLOW_READER, "slow reader")
+                self._perform(live, [slow])
+            else:
+                self._tick_one(live)
+
+    def _tick_one(self, live: LiveSession) -> None:
+        self._perform(live, live.session.tick(self._clock.monotonic()))
+
+    async def _sweep(self) -> None:
+        """Find what a lost wake-up left behind."""
+        users = self.roster.users()
+        heads = await self._store.heads(users) if users else {}
+        for user_id, head_seq in heads.items():
+            for live in self.roster.of(user_id):
+                if live.session.head_seq < head_seq:
+                    self._metrics.sweep_recovered.inc()
+                    self._perform(live, live.session.advance(head_seq))
+        await self._tracker.recheck_waiters()
+
+    # ---- looking ----
+
+    def presence(self, user_id: str, seq: int) -> Presence:
+        """Tell who is connected and who holds an event unacknowledged."""
+        sessions = self.roster.of(user_id)
+        held_by = [s.session.device_id for s in sessions if s.session.holds(seq)]
+        return Presence(connected=bool(sessions), held_by=held_by)
+
+    def _wall(self, monotonic: float | None) -> float | None:
+        if monotonic is None:
+            return None
+        return self._clock.wall() - (self._clock.monotonic() - monotonic)

@@ -1,0 +1,387 @@
+"""`EventDeliveryTracker`: every event from its publication to its outcome."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from service.app.commit_groups import CommitGroups
+from service.app.ports import (
+    Clock,
+    Counts,
+    EventStore,
+    FailedAttempt,
+    HistoryEntry,
+    SettlementRecord,
+)
+from service.app.settling import Settling
+from service.core.delivery import Label, Outcome, State, label_of, state_of
+from service.core.draft import Draft, new_event
+from service.core.event import (
+    MAX_BATCH_EVENTS,
+    Batch,
+    BatchResult,
+    Event,
+    Receipt,
+    StoredEvent,
+)
+from service.core.settlement import Settled, Settlement
+from service.errors import (
+    BatchTooLargeError,
+    EventConflictError,
+    Fault,
+    InvalidRequestError,
+    NotFoundError,
+)
+from service.observe.metrics import Metrics
+
+_WRITERS = 2  # two writers keep the database busy while one round trip ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Everything known about one event, for people.
+
+    `held_by` are devices whose live session holds it unacknowledged (on this node).
+    """
+
+    event: StoredEvent
+    state: State
+    label: Label | None
+    failures: Sequence[FailedAttempt]
+    settlement: SettlementRecord | None
+    held_by: Sequence[str]
+
+
+@dataclass(slots=True)
+class Callbacks:
+    """Who hears of commits. Called in order, on the event loop; they must not block."""
+
+    committed: list[Callable[[Sequence[StoredEvent]], None]] = field(
+        default_factory=list
+    )
+    settled: list[Callable[[Sequence[Settled]], None]] = field(default_factory=list)
+    ephemeral: list[Callable[[Event], None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What this node's sessions know of a user's event."""
+
+    connected: bool
+    held_by: Sequence[str]
+
+
+class EventDeliveryTracker:
+    """Publishes durably and follows each event to confirmed, dead or expired.
+
+    Args:
+        store: The truth.
+        clock: For the times in receipts of ephemeral events.
+        new_id: Returns a new unique, time-ordered event id.
+        metrics: Where counts go.
+
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        metrics: Metrics,
+    ) -> None:
+        self.callbacks = Callbacks()
+        self.presence: Callable[[str, int], Presence] = _nobody  # set by wiring
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._metrics = metrics
+        self._publishing = [CommitGroups(self._commit) for _ in range(_WRITERS)]
+        self._settling = Settling(store, on_settled=self._on_settled)
+        self._waiters: dict[tuple[str, int], list[asyncio.Future[Outcome]]] = {}
+
+    # ---- life ----
+
+    async def run(self) -> None:
+        """Commit what is published and settled, until `close`."""
+        async with asyncio.TaskGroup() as tasks:
+            for groups in self._publishing:
+                tasks.create_task(groups.run())
+            tasks.create_task(self._settling.run())
+
+    def close(self) -> None:
+        """Take nothing more; `run` returns when everything taken is committed."""
+        for groups in self._publishing:
+            groups.close()
+        self._settling.close()
+
+    # ---- publish ----
+
+    async def publish(self, draft: Draft) -> Receipt:
+        """Store one event and return its receipt after the commit.
+
+        Raises:
+            InvalidRequestError: a field breaks a rule (it is named).
+            EventConflictError: the id was published before with another body.
+            UnavailableError: the database is away; nothing was stored.
+
+        """
+        event = new_event(draft, event_id=self._new_id())
+        (receipt,) = await self._accept([event])
+        return receipt
+
+    async def publish_many(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
+        """Store events in order, all of them or none; receipts in order.
+
+        Raises: as `publish`; `BatchTooLargeError` for more than 1,000 events.
+        """
+        if len(drafts) > MAX_BATCH_EVENTS:
+            rule = f"at most {MAX_BATCH_EVENTS} events"
+            raise BatchTooLargeError(
+                f"events: {len(drafts)}; {rule}", faults=[Fault("events", rule)]
+            )
+        events: list[Event] = []
+        for index, draft in enumerate(drafts):
+            try:
+                events.append(new_event(draft, event_id=self._new_id()))
+            except InvalidRequestError as error:
+                raise error.within(f"events[{index}]") from error
+        return await self._accept(events)
+
+    async def _accept(self, events: Sequence[Event]) -> Sequence[Receipt]:
+        durable = [event for event in events if not event.ephemeral]
+        stored = iter(await self.submit(durable) if durable else ())
+        return [
+            self._pass_on(event) if event.ephemeral else next(stored)
+            for event in events
+        ]
+
+    async def submit(self, batch: Batch) -> Sequence[Receipt]:
+        """Store valid durable events whole or not at all; see `publish_many`."""
+        # One user's events always take the same writer: that keeps their order.
+        writer = hash(batch[0].user_id) % _WRITERS
+        result = await self._publishing[writer].submit(batch)
+        if isinstance(result, EventConflictError):
+            raise result
+        return result
+
+    def _pass_on(self, event: Event) -> Receipt:
+        for callback in self.callbacks.ephemeral:
+            callback(event)
+        return Receipt(
+            event_id=event.event_id,
+            user_id=event.user_id,
+            seq=None,
+            epoch=None,
+            accepted_at=self._clock.wall(),
+        )
+
+    async def _commit(self, batches: Sequence[Batch]) -> Sequence[BatchResult]:
+        results = await self._store.publish(batches)
+        answered = [
+            (event, receipt)
+            for batch, result in zip(batches, results, strict=True)
+            if not isinstance(result, EventConflictError)
+            for event, receipt in zip(batch, result, strict=True)
+        ]
+        stored = [_stored(event, r) for event, r in answered if not r.repeat]
+        self._metrics.committed(
+            (event.priority.value for event in stored),
+            repeats=len(answered) - len(stored),
+        )
+        for callback in self.callbacks.committed:
+            callback(stored)
+        return results
+
+    # ---- outcomes ----
+
+    def acknowledged(
+        self,
+        user_id: str,
+        ranges: Sequence[tuple[int, int]],
+        *,
+        device_id: str,
+        sent_at: float | None,
+    ) -> None:
+        """Take a device's ack; it is confirmed with the next commit.
+
+        Nothing tells the device: should this process die first, the cursor in its
+        next `hello` says it again.
+        """
+        self._settling.add(
+            [
+                Settlement(user_id, a, b, Outcome.CONFIRMED, device_id, sent_at)
+                for a, b in ranges
+            ]
+        )
+
+    def expire(self, wishes: Sequence[Settlement]) -> None:
+        """Settle events whose time has run out, with the next commit."""
+        self._settling.add(wishes)
+
+    async def confirm(self, user_id: str, event_id: str, *, device_id: str) -> Outcome:
+        """Confirm one event by its id and return the outcome that holds.
+
+        Raises:
+            NotFoundError: the user has no such event.
+
+        """
+        event = await self._find(user_id, event_id)
+        wish = Settlement(user_id, event.seq, event.seq, Outcome.CONFIRMED, device_id)
+        await self._settling.settle(wish)
+        return await self._outcome(event)
+
+    async def fail(self, user_id: str, event_id: str, *, reason: str) -> Outcome:
+        """Give an event up as dead and return the outcome that holds.
+
+        Raises:
+            NotFoundError: the user has no such event.
+
+        """
+        event = await self._find(user_id, event_id)
+        await self.bury(user_id, event.seq, reason=reason)
+        return await self._outcome(event)
+
+    async def bury(self, user_id: str, seq: int, *, reason: str) -> bool:
+        """Make a dead letter of a seq if it is open; false if it was settled."""
+        settled = await self._store.bury(user_id, seq, reason)
+        self._on_settled(settled)
+        return bool(settled)
+
+    def _on_settled(self, settled: Sequence[Settled]) -> None:
+        for fact in settled:
+            self._metrics.settled(fact.outcome.value, fact.count, fact.latency_seconds)
+            self._resolve(fact)
+        for callback in self.callbacks.settled:
+            callback(settled)
+
+    # ---- waiting ----
+
+    async def wait_confirmed(
+        self, receipt: Receipt, *, timeout_seconds: float
+    ) -> Outcome | None:
+        """Wait until an event is settled; None when it is still open by then.
+
+        An ephemeral event is never confirmed: None at once.
+        """
+        if receipt.seq is None:
+            return None
+        key = (receipt.user_id, receipt.seq)
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(key, []).append(waiter)
+        try:
+            # Look after registering: a settlement between the two is heard twice,
+            # never missed.
+            known = await self._store.settlement(*key)
+            if known is not None:
+                return known.outcome
+            async with asyncio.timeout(timeout_seconds):
+                return await waiter
+        except TimeoutError:
+            return None
+        finally:
+            self._forget(key, waiter)
+
+    async def recheck_waiters(self) -> None:
+        """Look up what others wait for; another node may have settled it."""
+        for key in list(self._waiters):
+            known = await self._store.settlement(*key)
+            for waiter in self._waiters.get(key, ()) if known else ():
+                if known is not None and not waiter.done():
+                    waiter.set_result(known.outcome)
+
+    def _forget(self, key: tuple[str, int], waiter: "asyncio.Future[Outcome]") -> None:
+        waiters = self._waiters[key]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._waiters[key]
+
+    def _resolve(self, fact: Settled) -> None:
+        if not self._waiters:
+            return
+        for seq in range(fact.from_seq, fact.to_seq + 1):
+            for waiter in self._waiters.get((fact.user_id, seq), ()):
+                if not waiter.done():
+                    waiter.set_result(fact.outcome)
+
+    # ---- looking ----
+
+    async def pending(
+        self, user_id: str, *, limit: int = 1_000
+    ) -> Sequence[StoredEvent]:
+        """Return a user's open events, oldest first."""
+        entries = await self._store.history(user_id, 0, limit, open_only=True)
+        return [entry.event for entry in entries]
+
+    async def history(
+        self, user_id: str, *, after: int, limit: int
+    ) -> Sequence[HistoryEntry]:
+        """Return a user's events after a seq, with their outcomes."""
+        return await self._store.history(user_id, after, limit)
+
+    async def timeline(
+        self, event_id: str, *, user_id: str | None = None
+    ) -> Sequence[Timeline]:
+        """Return all that is known of an event, per user who was sent it.
+
+        Raises:
+            NotFoundError: nobody (or not this user) was sent such an event.
+
+        """
+        events = await self._store.find(event_id, user_id)
+        if not events:
+            raise NotFoundError(f"event_id: {event_id} is unknown")
+        return [await self._timeline(event) for event in events]
+
+    async def counts(self) -> Counts:
+        """Count all events by outcome, from the database."""
+        return await self._store.counts()
+
+    async def _timeline(self, event: StoredEvent) -> Timeline:
+        settlement = await self._store.settlement(event.user_id, event.seq)
+        failures = await self._store.attempts(event.user_id, event.seq)
+        here = self.presence(event.user_id, event.seq)
+        outcome = None if settlement is None else settlement.outcome
+        state = state_of(outcome, held=bool(here.held_by))
+        return Timeline(
+            event=event,
+            state=state,
+            label=label_of(state, connected=here.connected, failures=len(failures)),
+            failures=failures,
+            settlement=settlement,
+            held_by=here.held_by,
+        )
+
+    async def _find(self, user_id: str, event_id: str) -> StoredEvent:
+        events = await self._store.find(event_id, user_id)
+        if not events:
+            raise NotFoundError(f"event_id: {event_id} is unknown")
+        return events[0]
+
+    async def _outcome(self, event: StoredEvent) -> Outcome:
+        record = await self._store.settlement(event.user_id, event.seq)
+        if record is None:
+            raise AssertionError(f"seq {event.seq} was settled without a settlement")
+        return record.outcome
+
+
+def _nobody(_user_id: str, _seq: int) -> Presence:
+    return Presence(connected=False, held_by=())
+
+
+def _stored(event: Event, receipt: Receipt) -> StoredEvent:
+    if receipt.seq is None:
+        raise AssertionError("a stored event has a seq")
+    return StoredEvent(
+        user_id=event.user_id,
+        seq=receipt.seq,
+        event_id=event.event_id,
+        type=event.type,
+        priority=event.priority,
+        run_id=event.run_id,
+        thread_id=event.thread_id,
+        data=event.data,
+        trace=event.trace,
+        accepted_at=receipt.accepted_at,
+        expires_at=receipt.accepted_at + event.expires_in_seconds,
+    )
