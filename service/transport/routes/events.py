@@ -1,0 +1,109 @@
+"""Publish events, and look one up."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from service.app.tracker import EventDeliveryTracker
+from service.contract import Path
+from service.core.delivery import Outcome
+from service.core.event import MAX_BATCH_BYTES, Receipt
+from service.errors import ServiceError
+from service.transport import http_wire as wire
+from service.transport.answers import Json, body_of, who_is_it
+from service.transport.auth import OPERATE, PUBLISH, Principal
+from service.transport.parts import Parts
+
+_MAX_WAIT_SECONDS = 30.0
+
+
+def router(parts: Parts) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["events"])
+    tracker = parts.tracker
+    principal = who_is_it(parts.credentials)
+
+    @routes.post(
+        Path.EVENTS, status_code=201, openapi_extra=wire.body_schema(wire.DraftBody)
+    )
+    async def publish(
+        request: Request,
+        who: Annotated[Principal, Depends(principal)],
+        wait: Annotated[Literal["confirmed"] | None, Query()] = None,
+        timeout: Annotated[float, Query(gt=0, le=_MAX_WAIT_SECONDS)] = 2.0,  # noqa: ASYNC109 -- the wire's word
+    ) -> Json:
+        """Store one event, or a batch `{"events": […]}` whole or not at all.
+
+        Answers after the commit: 201 with `{"receipts": […]}`, 200 when all of them
+        had been accepted before. With `wait=confirmed` each receipt also says the
+        `outcome`, if there is one within `timeout` seconds.
+        """
+        who.require(PUBLISH)
+        try:
+            body = await body_of(request, at_most=MAX_BATCH_BYTES)
+            drafts, batch = wire.parse_drafts(body)
+            receipts: Sequence[Receipt] = (
+                await tracker.publish_many(drafts)
+                if batch
+                else [await tracker.publish(drafts[0])]
+            )
+        except ServiceError as error:
+            parts.metrics.rejected(error.code)
+            raise
+        outcomes: Sequence[Outcome | None] = [None] * len(receipts)
+        if wait is not None:
+            outcomes = await _outcomes(tracker, receipts, timeout)
+        new = any(not receipt.repeat for receipt in receipts)
+        pairs = zip(receipts, outcomes, strict=True)
+        return Json(
+            {"receipts": [wire.receipt(r, outcome) for r, outcome in pairs]},
+            status_code=201 if new else 200,
+        )
+
+    @routes.get(Path.EVENT)
+    async def event_timeline(
+        event_id: str,
+        who: Annotated[Principal, Depends(principal)],
+        user: Annotated[str | None, Query()] = None,
+    ) -> Json:
+        """Tell everything about an event: acceptance, failed attempts, outcome.
+
+        Users see their own events; publishers and operators all of them.
+        """
+        sees_all = bool(who.scopes & {PUBLISH, OPERATE})
+        found = await tracker.timeline(
+            event_id, user_id=user if sees_all else who.subject
+        )
+        return Json({"timelines": [wire.timeline(one) for one in found]})
+
+    @routes.get(Path.USER_EVENTS)
+    async def user_events(
+        user: str,
+        who: Annotated[Principal, Depends(principal)],
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=0, le=1_000)] = 100,
+    ) -> Json:
+        """Return a user's events after a seq, and where the stream stands."""
+        who.require_self_or(OPERATE, user)
+        stream = await parts.store.open_stream(user)
+        entries = await tracker.history(user, after=after, limit=limit)
+        return Json(
+            {
+                "epoch": stream.epoch,
+                "head": stream.head_seq,
+                "settled": stream.settled_seq,
+                "events": [wire.history_entry(entry) for entry in entries],
+            }
+        )
+
+    return routes
+
+
+async def _outcomes(
+    tracker: EventDeliveryTracker, receipts: Sequence[Receipt], seconds: float
+) -> Sequence[Outcome | None]:
+    return await asyncio.gather(
+        *(tracker.wait_confirmed(r, timeout_seconds=seconds) for r in receipts)
+    )

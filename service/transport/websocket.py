@@ -1,0 +1,322 @@
+"""Sockets by picows on uvicorn's port.
+
+uvicorn hands an upgrade request to its `ws` protocol class. `socket_protocol` makes
+that class: a picows protocol whose listener passes messages to the manager. Frames
+of one turn of the event loop leave in one write, because uvloop gathers them.
+"""
+
+import asyncio
+import logging
+import struct
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import msgspec
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stub
+from uvicorn.server import ServerState
+
+from service.app.live import LiveSession
+from service.app.sessions import UnifiedWebSocketManager
+from service.contract import SUBPROTOCOL, CloseCode, Path
+from service.core import frame as wire
+from service.core.limits import Identity
+from service.errors import (
+    FrameError,
+    FrameTooLargeError,
+    PermissionDeniedError,
+    ServiceError,
+    UnavailableError,
+)
+from service.transport.problem import PROBLEM_JSON, problem
+
+_MAX_MESSAGE_BYTES = 1024 * 1024  # above it picows closes 1009 before reading
+_ABORT_AFTER_SECONDS = 2.0
+_HANDSHAKE_SECONDS = 10.0
+_READ_BUFFER_BYTES = 4 * 1024  # grows by itself; 16 KiB of it would sit idle
+_CONNECTION_LOST = 1006
+
+_log = logging.getLogger("service.socket")
+
+_TEXT = 0x81  # a whole text message, unmasked: the first byte of its header
+
+
+class Gate:
+    """Decides before the upgrade: path, Host, Origin, credential, room.
+
+    Args:
+        allowed_hosts: Exact values of the Host header.
+        allowed_origins: Exact values of Origin; no Origin means: not a browser.
+        identify: Turns an Authorization header into an identity.
+        admit: Whether there is room for one more connection.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed_hosts: frozenset[str],
+        allowed_origins: frozenset[str],
+        identify: Callable[[str], Identity],
+        admit: Callable[[], bool],
+    ) -> None:
+        self._hosts = allowed_hosts
+        self._origins = allowed_origins
+        self._identify = identify
+        self._admit = admit
+
+    def check(self, request: WSUpgradeRequest) -> Identity | None:
+        """Return who the upgrade proves to be, if it tries to prove anything.
+
+        Raises:
+            PermissionDeniedError: wrong path, Host or Origin.
+            AuthenticationError: an Authorization header that does not hold.
+            UnavailableError: no room.
+
+        """
+        headers = request.headers
+        if request.path.split(b"?")[0] != Path.SOCKET.encode():
+            raise PermissionDeniedError(f"path: sockets are at {Path.SOCKET}")
+        if headers.get("Host", "") not in self._hosts:
+            raise PermissionDeniedError("Host: not one of this service")
+        origin = headers.get("Origin")
+        if origin is not None and origin not in self._origins:
+            raise PermissionDeniedError("Origin: not allowed")
+        if not self._admit():
+            raise UnavailableError("this instance has no room; try again")
+        authorization = headers.get("Authorization")
+        return None if authorization is None else self._identify(authorization)
+
+
+class SocketListener(WSListener):
+    """One connection's socket: what the manager writes to and hears from."""
+
+    def __init__(
+        self,
+        manager: UnifiedWebSocketManager,
+        credential: Identity | None,
+        *,
+        monotonic: Callable[[], float],
+        frame_events: int,
+        speaks: bool,
+    ) -> None:
+        self._manager = manager
+        self._credential = credential
+        self._monotonic = monotonic
+        self._frame_events = frame_events
+        self._speaks = speaks  # offered our subprotocol
+        self._transport: WSTransport  # set by on_ws_connected, before all else
+        self._live: LiveSession
+        self._write: Callable[[bytes], None]
+        self._closing = False
+        self._parts: list[bytes] = []  # of a fragmented message
+        self._congested_at: float | None = None
+
+    # ---- picows' side ----
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Start the session, or say why not."""
+        self._transport = transport
+        self._write = transport.underlying_transport.write
+        self._live = self._manager.connected(self, self._credential)
+        if not self._speaks:
+            self.close(CloseCode.SUBPROTOCOL, f"only {SUBPROTOCOL}")
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Pass a message on; control frames are answered here."""
+        kind = frame.msg_type
+        if self._closing:
+            if kind == WSMsgType.CLOSE:
+                transport.disconnect()
+        elif kind == WSMsgType.TEXT and frame.fin:
+            self._received(frame.get_payload_as_bytes())
+        elif kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
+            self._fragment(frame.get_payload_as_bytes(), last=frame.fin)
+        elif kind == WSMsgType.CLOSE:
+            self._closing = True
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+        elif kind == WSMsgType.BINARY:
+            self._refuse(FrameError("binary: frames are JSON text"))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Tell the manager; the code is the client's if it said one."""
+        handshake = transport.close_handshake
+        told = handshake.recv if handshake is not None else None
+        code = _CONNECTION_LOST if told is None else int(told.code.value)
+        self._manager.disconnected(self._live, code)
+
+    def pause_writing(self) -> None:
+        """Note since when the client does not read."""
+        self._congested_at = self._monotonic()
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        self._congested_at = None
+
+    def shutdown(self) -> None:
+        """Move the client elsewhere: the server is stopping."""
+        self.close(CloseCode.GOAWAY, "shutdown")
+
+    def _received(self, payload: bytes) -> None:
+        self._manager.received(self._live, payload)
+
+    def _fragment(self, payload: bytes, *, last: bool) -> None:
+        self._parts.append(payload)
+        if sum(map(len, self._parts)) > _MAX_MESSAGE_BYTES:
+            self._refuse(FrameTooLargeError("fragments: too large together"))
+        elif last:
+            message = b"".join(self._parts)
+            self._parts.clear()
+            self._received(message)
+
+    def _refuse(self, error: ServiceError) -> None:
+        self._manager.refused(self._live, error)
+
+    # ---- the manager's side ----
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Write frames, up to `frame_events` of them in one WebSocket message."""
+        if self._closing or not frames:
+            return
+        size = self._frame_events
+        if size == 1 or len(frames) == 1:
+            self._write(b"".join(_framed(frame) for frame in frames))
+            return
+        for start in range(0, len(frames), size):
+            some = frames[start : start + size]
+            self._write(_framed(wire.join(some) if len(some) > 1 else some[0]))
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what was written; a stuck reader is cut off soon after."""
+        if self._closing:
+            return
+        self._closing = True
+        transport = self._transport
+        transport.send_close(WSCloseCode(code), reason.encode())
+        asyncio.get_running_loop().call_later(
+            _ABORT_AFTER_SECONDS, transport.disconnect, False
+        )
+
+    def congested_seconds(self) -> float:
+        """How long writing has been blocked; 0 when it is not."""
+        if self._congested_at is None:
+            return 0.0
+        return self._monotonic() - self._congested_at
+
+
+def _framed(message: bytes) -> bytes:
+    """Return a WebSocket text frame, as servers send it (RFC 6455, section 5.2)."""
+    size = len(message)
+    if size < 126:
+        return bytes((_TEXT, size)) + message
+    if size < 65_536:
+        return struct.pack("!BBH", _TEXT, 126, size) + message
+    return struct.pack("!BBQ", _TEXT, 127, size) + message
+
+
+def socket_protocol(
+    manager: UnifiedWebSocketManager,
+    gate: Gate,
+    *,
+    monotonic: Callable[[], float],
+    frame_events: int,
+) -> type[asyncio.Protocol]:
+    """Return the class that uvicorn makes for every upgrade request.
+
+    Args:
+        manager: Takes the sessions.
+        gate: Decides before the upgrade.
+        monotonic: The clock.
+        frame_events: How many events may share one WebSocket message.
+
+    """
+
+    def listener(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        try:
+            credential = gate.check(request)
+        except ServiceError as error:
+            return _refusal(error)
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        speaks = SUBPROTOCOL in (name.strip() for name in offered.split(","))
+        chosen = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if speaks else {}
+        return WSUpgradeResponseWithListener(
+            WSUpgradeResponse.create_101_response(chosen),
+            SocketListener(
+                manager,
+                credential,
+                monotonic=monotonic,
+                frame_events=frame_events,
+                speaks=speaks,
+            ),
+        )
+
+    class SocketProtocol(WSProtocol):  # type: ignore[misc]  # picows has no types here
+        """A picows connection that behaves as one of uvicorn's."""
+
+        def __init__(
+            self, config: object, server_state: ServerState, app_state: object
+        ) -> None:
+            super().__init__(
+                None,  # host_port: clients only
+                None,  # ws_path: clients only
+                False,  # is_client_side
+                listener,
+                _log,
+                True,  # disconnect_on_exception
+                _HANDSHAKE_SECONDS,
+                False,  # enable_auto_ping: the session protocol has its own
+                _HANDSHAKE_SECONDS,
+                _HANDSHAKE_SECONDS,
+                WSAutoPingStrategy.PING_WHEN_IDLE,
+                True,  # enable_auto_pong
+                _MAX_MESSAGE_BYTES,
+                None,  # extra_headers: clients only
+                _READ_BUFFER_BYTES,
+            )
+            self._connections = server_state.connections
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self._connections.add(self)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._connections.discard(self)
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            """Take the handshake, which uvicorn has read already."""
+            while data:
+                buffer = self.get_buffer(-1)
+                size = min(len(data), len(buffer))
+                buffer[:size] = data[:size]
+                self.buffer_updated(size)
+                data = data[size:]
+
+        def shutdown(self) -> None:
+            """Move the client elsewhere: uvicorn is stopping."""
+            if self.listener is not None:
+                self.listener.shutdown()
+
+    return SocketProtocol
+
+
+def _refusal(error: ServiceError) -> WSUpgradeResponseWithListener:
+    body = msgspec.json.encode(problem(error))
+    headers = {"Content-Type": PROBLEM_JSON}
+    return WSUpgradeResponseWithListener(
+        WSUpgradeResponse.create_error_response(
+            HTTPStatus(error.status), body, headers
+        ),
+        None,
+    )
