@@ -1,0 +1,1 @@
+"""What an agent holds: the bridge to its user, the dispatcher of its tools."""
