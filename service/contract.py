@@ -1,5 +1,6 @@
-"""Names that other programs rely on: the infrastructure, the operators' command line
-and both clients.
+"""Names that other programs rely on.
+
+Those are the infrastructure, the operators' command line and both clients.
 
 Standard library only, names only, no logic. A name here may be added; changing or
 removing one is a breaking change and needs a CHANGELOG entry.

@@ -44,7 +44,7 @@ class Environment(BaseSettings):
 class DatabaseSettings(Environment):
     """What `migrate` reads."""
 
-    database_url: SecretStr = Field(validation_alias=Env.DATABASE_URL)
+    database_url: SecretStr = Field(validation_alias=Env.DATABASE_URL, min_length=1)
 
 
 class Settings(DatabaseSettings):

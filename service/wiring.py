@@ -18,6 +18,7 @@ from prometheus_client import start_http_server
 from service.adapters.database import DatabaseManager
 from service.adapters.postgres_secrets import PostgresSecrets
 from service.adapters.postgres_store import PostgresStore
+from service.adapters.secret_file import local_secret
 from service.app.expiry import Expiry
 from service.app.health import Dependency
 from service.app.redelivery import Redelivery
@@ -26,7 +27,6 @@ from service.app.tracker import EventDeliveryTracker
 from service.contract import Env, LogEvent
 from service.core.backoff import Schedule
 from service.core.limits import Limits, Node
-from service.demo.secret import demo_secret
 from service.errors import Fault, SettingsError
 from service.observe.metrics import Metrics
 from service.settings import DemoSettings, Settings
@@ -37,6 +37,8 @@ from service.transport.websocket import Gate, socket_protocol
 
 # The platform allows 1,000 connections an instance; the rest is kept for moves.
 _MAX_SESSIONS = 800
+# A publisher learns soon that the database is away, and keeps its event.
+_RETRY_SECONDS = 3.0
 _GRACE_SECONDS = 8  # the platform kills 10 s after SIGTERM
 
 log = structlog.get_logger()
@@ -94,6 +96,7 @@ async def connect(settings: Settings) -> AsyncIterator[Service]:
         settings.database_url.get_secret_value(),
         pool_size=settings.database_pool_size,
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        retry_seconds=_RETRY_SECONDS,
         on_retry=metrics.database_retry,
     )
     try:
@@ -308,7 +311,7 @@ def token_signer(
     secret = (
         settings.auth_secret.get_secret_value()
         if settings.auth_secret is not None
-        else demo_secret(settings.data_dir)
+        else local_secret(settings.data_dir)
     )
     tokens = Tokens(
         secret=secret,

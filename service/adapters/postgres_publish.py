@@ -130,9 +130,13 @@ def _same_body(event: Event, first: Event | asyncpg.Record) -> bool:
         data = first["data"]
     mine = (event.type, event.priority.value, event.run_id, event.thread_id)
     return mine == other and (
-        event.data == data
-        or msgspec.json.decode(event.data) == msgspec.json.decode(data)
+        event.data == data or _canonical(event.data) == _canonical(data)
     )
+
+
+def _canonical(data: bytes) -> bytes:
+    """Return JSON text with one spelling: Python alone would say that true is 1."""
+    return msgspec.json.encode(msgspec.json.decode(data), order="sorted")
 
 
 def _first_receipt(row: asyncpg.Record, epochs: Mapping[str, str]) -> Receipt:

@@ -142,18 +142,19 @@ SELECT s.head_seq, e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
  ORDER BY e.seq;
 
 -- history --
--- Return the newest events of a user after a seq, with what became of each; for people.
+-- Return the oldest events of a user after a seq, with what became of each; for people.
 SELECT e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
        extract(epoch FROM e.expires_at)::float8 AS expires, known.outcome,
        extract(epoch FROM known.at)::float8 AS settled_at
   FROM events e
-  LEFT JOIN cursors c USING (user_id)
   LEFT JOIN LATERAL (
       SELECT t.outcome, t.at FROM settlements t
        WHERE t.user_id = e.user_id AND t.from_seq <= e.seq AND t.to_seq >= e.seq
        ORDER BY t.from_seq DESC LIMIT 1
   ) known ON true
- WHERE e.user_id = $1 AND e.seq > $2
+ WHERE e.user_id = $1
+   AND e.seq > greatest($2, CASE WHEN $4::bool THEN (
+           SELECT settled_seq FROM cursors WHERE user_id = $1) END)
    AND (NOT $4::bool OR known.outcome IS NULL)
  ORDER BY e.seq
  LIMIT $3;
@@ -179,11 +180,12 @@ WITH prior AS MATERIALIZED (
        AND EXISTS (SELECT FROM events e WHERE e.user_id = $1 AND e.seq = $2)
        AND (failures = 0 OR now() >= last_at
             + coalesce(($6::float8[])[failures], 0) * interval '1 s')
-    ON CONFLICT DO NOTHING
-    RETURNING attempt
+    -- Of two who report it at once, the second waits here and learns of the first.
+    ON CONFLICT (user_id, seq, attempt) DO UPDATE SET attempt = excluded.attempt
+    RETURNING xmax = 0 AS mine
 )
 SELECT prior.failures + (SELECT count(*)::int FROM recorded) AS failures,
-       EXISTS (SELECT FROM recorded) AS counted,
+       coalesce((SELECT mine FROM recorded), false) AS counted,
        coalesce(extract(epoch FROM now() - prior.last_at), 0)::float8 AS since_last,
        (SELECT outcome FROM known) AS outcome
   FROM prior;
@@ -250,22 +252,29 @@ SELECT visited.user_id, late.seq
 
 -- counts --
 -- Count events by outcome, twice over: by settlements, and open ones by cursors.
-SELECT coalesce((SELECT sum(head_seq) FROM streams), 0)::bigint AS published,
-       coalesce((SELECT sum(to_seq - from_seq + 1) FROM settlements
-                  WHERE outcome = 'confirmed'), 0)::bigint AS confirmed,
-       coalesce((SELECT sum(to_seq - from_seq + 1) FROM settlements
-                  WHERE outcome = 'dead'), 0)::bigint AS dead,
-       coalesce((SELECT sum(to_seq - from_seq + 1) FROM settlements
-                  WHERE outcome = 'expired'), 0)::bigint AS expired,
-       coalesce((SELECT sum(to_seq - from_seq + 1) FROM settlements
-                  WHERE outcome = 'discarded'), 0)::bigint AS discarded,
-       coalesce((SELECT sum(to_seq - from_seq + 1) FROM settlements
-                  WHERE outcome = 'redriven'), 0)::bigint AS redriven,
-       coalesce((SELECT sum(s.head_seq - coalesce(c.settled_seq, 0)
-                            - coalesce((SELECT sum(upper(r) - lower(r))
-                                          FROM unnest(c.settled_beyond) AS r), 0))
-                   FROM streams s LEFT JOIN cursors c USING (user_id)), 0)::bigint AS open,
-       (SELECT count(*) FROM attempts)::bigint AS failed_attempts;
+WITH settled AS (
+    SELECT sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'confirmed') AS confirmed,
+           sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'dead') AS dead,
+           sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'expired') AS expired,
+           sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'discarded') AS discarded,
+           sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'redriven') AS redriven
+      FROM settlements
+), heads AS (
+    SELECT sum(s.head_seq) AS published,
+           sum(s.head_seq - coalesce(c.settled_seq, 0)
+               - coalesce((SELECT sum(upper(r) - lower(r))
+                             FROM unnest(c.settled_beyond) AS r), 0)) AS open
+      FROM streams s LEFT JOIN cursors c USING (user_id)
+)
+SELECT coalesce(heads.published, 0)::bigint AS published,
+       coalesce(settled.confirmed, 0)::bigint AS confirmed,
+       coalesce(settled.dead, 0)::bigint AS dead,
+       coalesce(settled.expired, 0)::bigint AS expired,
+       coalesce(settled.discarded, 0)::bigint AS discarded,
+       coalesce(settled.redriven, 0)::bigint AS redriven,
+       coalesce(heads.open, 0)::bigint AS open,
+       (SELECT count(*) FROM attempts) AS failed_attempts
+  FROM settled, heads;
 
 -- streams --
 -- Return the busiest streams for the console: those with open events first, then by head.
@@ -297,7 +306,8 @@ SELECT count(*)::bigint AS events,
 -- Keep a single-use secret.
 WITH swept AS (DELETE FROM tickets WHERE valid_until < now() - interval '1 minute')
 INSERT INTO tickets (digest, kind, subject, scopes, valid_until, session_until)
-VALUES ($1, $2, $3, $4, now() + $5 * interval '1 s', to_timestamp($6::float8));
+VALUES ($1, $2, $3, $4, now() + $5 * interval '1 s', to_timestamp($6::float8))
+ON CONFLICT DO NOTHING;
 
 -- take_ticket --
 -- Use up a single-use secret; of two who try, one gets it.

@@ -26,6 +26,7 @@ _ACL_ENTRY = struct.Struct("<HHI")
 _USER_OBJ, _USER, _GROUP_OBJ, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
 _SEARCH = 1
 _NO_ID = 0xFFFFFFFF
+_ROUNDS = 3  # another program may change the same folders at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +84,12 @@ def _system_user() -> pwd.struct_passwd:
 
 def let_through(account: Account, folder: Path) -> None:
     """Let the account pass through to the folder, changing as little as possible."""
-    if account.may_enter(folder):
-        return
-    for step in [*reversed(folder.parents), folder]:
-        if not account.may_enter(step):
-            _grant_search(account, step)
+    for _ in range(_ROUNDS):
+        if account.may_enter(folder):
+            return
+        for step in [*reversed(folder.parents), folder]:
+            if not account.may_enter(step):
+                _grant_search(account, step)
     if not account.may_enter(folder):
         raise UnavailableError(
             "PostgreSQL does not run as root, and its system user "
@@ -130,10 +132,10 @@ def _grant_search_to_one(account: Account, folder: Path) -> None:
 
 
 def _entries(folder: Path) -> dict[tuple[int, int], int]:
+    mode = folder.stat().st_mode  # first: a list shows its mask where the group is
     try:
         stored = os.getxattr(folder, _ACL)
     except OSError:
-        mode = folder.stat().st_mode
         return {
             (_USER_OBJ, _NO_ID): mode >> 6 & 7,
             (_GROUP_OBJ, _NO_ID): mode >> 3 & 7,

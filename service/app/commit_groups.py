@@ -6,7 +6,7 @@ grow by themselves to what the database takes per round trip.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from service.core.event import Batch, BatchResult
@@ -25,8 +25,9 @@ class CommitGroups:
         commit: Commits batches and returns one result per batch, in order.
         max_events: The size from which a group takes no more batches.
         max_bytes: The same, in bytes of data.
-        max_waiting: The most events that may wait; beyond that batches are refused
-            with `UnavailableError`: a stalled database must not fill the memory.
+        max_waiting: The most events that may wait, and `max_waiting_bytes` of data;
+            beyond that batches are refused with `UnavailableError`: a stalled
+            database must not fill the memory.
 
     """
 
@@ -37,34 +38,47 @@ class CommitGroups:
         max_events: int = 256,
         max_bytes: int = 4 * 1024 * 1024,
         max_waiting: int = 50_000,
+        max_waiting_bytes: int = 256 * 1024 * 1024,
     ) -> None:
         self._commit = commit
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Submission] = deque()
         self._events_waiting = 0
+        self._bytes_waiting = 0
         self._changed = asyncio.Event()
         self._closing = False
 
     def submit(self, batch: Batch) -> "asyncio.Future[BatchResult]":
         """Return the future result of a batch; it is done after the commit."""
-        if self._closing or self._events_waiting + len(batch) > self._max_waiting:
+        size = _bytes(batch)
+        if (
+            self._closing
+            or self._events_waiting + len(batch) > self._max_waiting
+            or self._bytes_waiting + size > self._max_waiting_bytes
+        ):
             raise UnavailableError("too many events wait for the database")
         future: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, future))
         self._events_waiting += len(batch)
+        self._bytes_waiting += size
         self._changed.set()
         return future
 
     async def run(self) -> None:
         """Commit until `close` was called and nothing waits."""
-        while self._waiting or not self._closing:
-            if not self._waiting:
-                self._changed.clear()
-                await self._changed.wait()
-                continue
-            await self._commit_group(self._take_group())
+        try:
+            while self._waiting or not self._closing:
+                if not self._waiting:
+                    self._changed.clear()
+                    await self._changed.wait()
+                    continue
+                await self._commit_group(self._take_group())
+        finally:
+            self._closing = True
+            _fail(self._waiting, UnavailableError("stopped before the commit"))
 
     def close(self) -> None:
         """Take no more batches; `run` ends when those that wait are committed."""
@@ -78,8 +92,9 @@ class CommitGroups:
             batch, future = self._waiting.popleft()
             group.append((batch, future))
             events += len(batch)
-            size += sum(len(event.data) for event in batch)
+            size += _bytes(batch)
         self._events_waiting -= events
+        self._bytes_waiting -= size
         return group
 
     async def _commit_group(self, group: Sequence[_Submission]) -> None:
@@ -87,6 +102,10 @@ class CommitGroups:
             results = await self._commit([batch for batch, _ in group])
         except UnavailableError as error:
             _fail(group, error)
+        except asyncio.CancelledError:
+            # It may be committed or not: the publisher's retry with its ids will tell.
+            _fail(group, UnavailableError("stopped during the commit"))
+            raise
         except Exception as error:  # noqa: BLE001 -- handed to whoever submitted
             if len(group) == 1:
                 _fail(group, error)
@@ -95,11 +114,15 @@ class CommitGroups:
                 await self._commit_group([submission])
         else:
             for (_, future), result in zip(group, results, strict=True):
-                if not future.cancelled():
+                if not future.done():
                     future.set_result(result)
 
 
-def _fail(group: Sequence[_Submission], error: Exception) -> None:
+def _bytes(batch: Batch) -> int:
+    return sum(len(event.data) for event in batch)
+
+
+def _fail(group: Iterable[_Submission], error: Exception) -> None:
     for _, future in group:
-        if not future.cancelled():
+        if not future.done():
             future.set_exception(error)

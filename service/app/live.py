@@ -48,6 +48,9 @@ class Roster:
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(list(self._all))
 
+    def __contains__(self, live: LiveSession) -> bool:
+        return live in self._all
+
     def users(self) -> list[str]:
         """Return the users who are connected."""
         return list(self._by_user)

@@ -205,7 +205,7 @@ class EventStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a single-use secret stands for. `until`: seconds since 1970, None: no end."""
+    """What a single-use secret stands for; `until`: since 1970, None: no end."""
 
     subject: str
     scopes: frozenset[str]

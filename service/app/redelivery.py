@@ -64,12 +64,14 @@ class Redelivery:
         self._note(user_id, device_id, attempt, failures)
         then = after_failure(failures, schedule=self._schedule, u=self._random())
         if then is Outcome.DEAD or (kill and isinstance(then, TryAgain)):
-            await self.give_up(user_id, attempt.seq, attempt.reason)
-            return Outcome.DEAD
+            return await self.give_up(user_id, attempt.seq, attempt.reason)
         return then
 
-    async def give_up(self, user_id: str, seq: int, reason: str) -> None:
-        """Make a dead letter, unless the event was settled meanwhile."""
+    async def give_up(self, user_id: str, seq: int, reason: str) -> Outcome:
+        """Make a dead letter, and return the outcome that holds.
+
+        That is another one if the event was settled meanwhile.
+        """
         if await self._tracker.bury(user_id, seq, reason=reason):
             log.warning(
                 LogEvent.EVENT_DEAD,
@@ -79,6 +81,10 @@ class Redelivery:
                     LogField.REASON: reason,
                 },
             )
+            return Outcome.DEAD
+        known = await self._store.settlement(user_id, seq)
+        # Neither open nor settled: it was pruned, and nobody will miss it.
+        return Outcome.EXPIRED if known is None else known.outcome
 
     def _note(
         self, user_id: str, device_id: str, attempt: Fail, failures: Failures

@@ -38,6 +38,7 @@ from service.core.settlement import Settled, Settlement
 from service.errors import AuthenticationError, ServiceError, UnavailableError
 from service.observe.metrics import Metrics
 
+_AWAY_SECONDS = 1.0  # until what the database could not answer is asked again
 _LOG_READERS = 4  # pages read at a time: publishing keeps its share of the pool
 
 log = structlog.get_logger()
@@ -203,13 +204,8 @@ class UnifiedWebSocketManager:
         match action:
             case Open(hello):
                 await self._open(live, hello)
-            case Read(after, max_events, max_bytes):
-                async with self._readers:
-                    page = await self._store.page(
-                        live.user_id, after, max_events, max_bytes
-                    )
-                now = self._clock.monotonic()
-                self._perform(live, live.session.page(page, now))
+            case Read():
+                await self._read(live, action)
             case Redeliver(seq, attempt):
                 await self._redeliver(live, seq, attempt)
             case Fail():
@@ -229,6 +225,18 @@ class UnifiedWebSocketManager:
             case _:
                 raise AssertionError(action)
 
+    async def _read(self, live: LiveSession, action: Read) -> None:
+        try:
+            async with self._readers:
+                page = await self._store.page(
+                    live.user_id, action.after, action.max_events, action.max_bytes
+                )
+        except UnavailableError:
+            live.session.unread()  # the socket stays; the sweep asks again
+        else:
+            now = self._clock.monotonic()
+            self._perform(live, live.session.page(page, now))
+
     # ---- opening ----
 
     async def _open(self, live: LiveSession, hello: wire.ClientFrame) -> None:
@@ -237,6 +245,8 @@ class UnifiedWebSocketManager:
             identity = await self._authenticate(hello.ticket)
         if identity is None:
             raise AuthenticationError("hello.ticket: is missing")
+        if live not in self.roster:
+            return  # it left while its ticket was checked
         user_id = identity.user_id
         # Registered before the head is read: an event committed in between is
         # offered to this session, which then knows that the log has more.
@@ -324,16 +334,24 @@ class UnifiedWebSocketManager:
     async def _fail(self, live: LiveSession, attempt: Fail) -> None:
         seq = attempt.seq
         kill = attempt.final and not self._anybody_else_tries(live.user_id, seq)
-        then = await self._redelivery.failed(
-            live.user_id, live.session.device_id, attempt, kill=kill
-        )
+        try:
+            then = await self._redelivery.failed(
+                live.user_id, live.session.device_id, attempt, kill=kill
+            )
+        except UnavailableError:
+            # Not on record, so not counted: the same attempt goes out again.
+            self._try_later(live, seq, TryAgain(attempt.attempt, _AWAY_SECONDS))
+            return
         if isinstance(then, TryAgain):
             if not attempt.final:
-                live.session.failed(seq, then, self._clock.monotonic())
-                loop = asyncio.get_running_loop()
-                loop.call_later(then.delay_seconds, self._tick_one, live)
-        elif then is not Outcome.DEAD:  # a dead letter was announced already
+                self._try_later(live, seq, then)
+        else:
             self._perform(live, live.session.settled([(seq, seq)], then, None))
+
+    def _try_later(self, live: LiveSession, seq: int, then: TryAgain) -> None:
+        live.session.failed(seq, then, self._clock.monotonic())
+        loop = asyncio.get_running_loop()
+        loop.call_later(then.delay_seconds, self._tick_one, live)
 
     async def _give_up_if_all_refuse(self, live: LiveSession, seq: int) -> None:
         if not self._anybody_else_tries(live.user_id, seq):
@@ -346,7 +364,11 @@ class UnifiedWebSocketManager:
         )
 
     async def _redeliver(self, live: LiveSession, seq: int, attempt: int) -> None:
-        entry = await self._store.entry(live.user_id, seq)
+        try:
+            entry = await self._store.entry(live.user_id, seq)
+        except UnavailableError:
+            self._try_later(live, seq, TryAgain(attempt, _AWAY_SECONDS))
+            return
         if entry is None:
             gone = live.session.settled([(seq, seq)], Outcome.EXPIRED, None)
             self._perform(live, gone)
@@ -386,7 +408,7 @@ class UnifiedWebSocketManager:
             for live in self.roster.of(user_id):
                 if live.session.head_seq < head_seq:
                     self._metrics.sweep_recovered.inc()
-                    self._perform(live, live.session.advance(head_seq))
+                self._perform(live, live.session.advance(head_seq))
         await self._tracker.recheck_waiters()
 
     # ---- looking ----

@@ -13,7 +13,7 @@ import structlog
 from service.app.ports import EventStore
 from service.contract import LogEvent, LogField
 from service.core.settlement import Settled, Settlement, SettlementGroup
-from service.errors import UnavailableError
+from service.errors import ServiceError, UnavailableError
 
 _RETRY_SECONDS = 0.25
 
@@ -62,34 +62,46 @@ class Settling:
 
     async def run(self) -> None:
         """Commit groups until `close` was called and nothing waits."""
-        while self._group or not self._closing:
-            if not self._group:
-                self._changed.clear()
-                await self._changed.wait()
-                continue
-            wishes = self._group.take()
-            waiters, self._waiters = self._waiters, []
-            await self._commit(wishes)
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        try:
+            while self._group or not self._closing:
+                if not self._group:
+                    self._changed.clear()
+                    await self._changed.wait()
+                    continue
+                waiters, self._waiters = self._waiters, []
+                failure = await self._commit(self._group.take())
+                _answer(waiters, failure)
+        finally:
+            _answer(self._waiters, UnavailableError("stopped before the commit"))
 
-    async def _commit(self, wishes: Sequence[Settlement]) -> None:
+    async def _commit(self, wishes: Sequence[Settlement]) -> ServiceError | None:
+        """Commit one group; return why not, if it was given up."""
         while True:
             try:
-                settled = await self._store.settle(wishes)
+                self._on_settled(await self._store.settle(wishes))
             except UnavailableError as error:
                 log.warning(LogEvent.DATABASE_UNAVAILABLE, reason=str(error))
                 if self._closing:
-                    return  # the clients' cursors will say it again
+                    return error  # the clients' cursors will say it again
                 await asyncio.sleep(_RETRY_SECONDS)
-            except Exception:
+            except Exception as error:
                 # A bug must not end confirmations for everybody; what is dropped
                 # here is redelivered, and the client acks it again.
                 log.exception(
                     LogEvent.BACKGROUND_FAILED, **{LogField.COUNT: len(wishes)}
                 )
-                return
+                return ServiceError(type(error).__name__)
             else:
-                self._on_settled(settled)
-                return
+                return None
+
+
+def _answer(
+    waiters: "Sequence[asyncio.Future[None]]", failure: ServiceError | None
+) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if failure is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(failure)

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
 
 from service.app.commit_groups import CommitGroups
 from service.app.ports import (
@@ -14,6 +17,7 @@ from service.app.ports import (
     SettlementRecord,
 )
 from service.app.settling import Settling
+from service.contract import LogEvent
 from service.core.delivery import Label, Outcome, State, label_of, state_of
 from service.core.draft import Draft, new_event
 from service.core.event import (
@@ -33,6 +37,9 @@ from service.errors import (
     NotFoundError,
 )
 from service.observe.metrics import Metrics
+
+T = TypeVar("T")
+log = structlog.get_logger()
 
 _WRITERS = 2  # two writers keep the database busy while one round trip ends
 
@@ -158,7 +165,8 @@ class EventDeliveryTracker:
 
     async def submit(self, batch: Batch) -> Sequence[Receipt]:
         """Store valid durable events whole or not at all; see `publish_many`."""
-        # One user's events always take the same writer: that keeps their order.
+        # One user's events take the same writer, so that they are pushed in order
+        # without a look at the log. (A batch for several users goes by its first.)
         writer = hash(batch[0].user_id) % _WRITERS
         result = await self._publishing[writer].submit(batch)
         if isinstance(result, EventConflictError):
@@ -166,8 +174,7 @@ class EventDeliveryTracker:
         return result
 
     def _pass_on(self, event: Event) -> Receipt:
-        for callback in self.callbacks.ephemeral:
-            callback(event)
+        _tell(self.callbacks.ephemeral, event)
         return Receipt(
             event_id=event.event_id,
             user_id=event.user_id,
@@ -189,8 +196,7 @@ class EventDeliveryTracker:
             (event.priority.value for event in stored),
             repeats=len(answered) - len(stored),
         )
-        for callback in self.callbacks.committed:
-            callback(stored)
+        _tell(self.callbacks.committed, stored)
         return results
 
     # ---- outcomes ----
@@ -252,8 +258,7 @@ class EventDeliveryTracker:
         for fact in settled:
             self._metrics.settled(fact.outcome.value, fact.count, fact.latency_seconds)
             self._resolve(fact)
-        for callback in self.callbacks.settled:
-            callback(settled)
+        _tell(self.callbacks.settled, settled)
 
     # ---- waiting ----
 
@@ -363,6 +368,15 @@ class EventDeliveryTracker:
         if record is None:
             raise AssertionError(f"seq {event.seq} was settled without a settlement")
         return record.outcome
+
+
+def _tell(callbacks: Sequence[Callable[[T], None]], fact: T) -> None:
+    """Tell everybody; what fails there must not look like a failed commit."""
+    for callback in callbacks:
+        try:
+            callback(fact)
+        except Exception:
+            log.exception(LogEvent.BACKGROUND_FAILED)
 
 
 def _nobody(_user_id: str, _seq: int) -> Presence:

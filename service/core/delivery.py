@@ -97,7 +97,7 @@ class Failures:
     settled: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class TryAgain:
     """Send the event again, as the given attempt, after a wait."""
 

@@ -93,22 +93,43 @@ def encode_data(data: object) -> bytes:
         EventTooLargeError: over the limit.
 
     """
-    try:
-        raw = isinstance(data, msgspec.Raw)
-        encoded = bytes(data) if raw else msgspec.json.encode(data)  # type: ignore[call-overload]  # Raw is a buffer, which its stub does not say
-        # The socket's text frames must be UTF-8: one bad byte would cut the
-        # connection of whoever receives it, again on every redelivery.
-        encoded.decode()
-    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-        raise InvalidRequestError.of("data", f"must be a JSON value ({exc})") from exc
+    encoded = _encode(data)
     if len(encoded) > MAX_EVENT_BYTES:
         raise EventTooLargeError(
             f"data: {len(encoded)} bytes, over the limit of {MAX_EVENT_BYTES}",
             faults=[Fault("data", f"at most {MAX_EVENT_BYTES} bytes as JSON")],
         )
+    if isinstance(data, msgspec.Raw):
+        _check_json(encoded)
     if deeper_than(encoded, MAX_DATA_DEPTH):
         raise InvalidRequestError.of("data", f"at most {MAX_DATA_DEPTH} levels deep")
     return encoded
+
+
+def _encode(data: object) -> bytes:
+    if isinstance(data, msgspec.Raw):
+        return bytes(data)
+    try:
+        return msgspec.json.encode(data)
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise _not_json(exc) from exc
+
+
+def _check_json(encoded: bytes) -> None:
+    """Refuse what a client could not read: it would come back on every redelivery.
+
+    So one bad byte, or a number that no float can hold, would cut the connection of
+    whoever receives it until the event expires.
+    """
+    try:
+        encoded.decode()
+        msgspec.json.decode(encoded)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise _not_json(exc) from exc
+
+
+def _not_json(cause: Exception) -> InvalidRequestError:
+    return InvalidRequestError.of("data", f"must be a JSON value ({cause})")
 
 
 def deeper_than(json_text: bytes, limit: int) -> bool:

@@ -1,6 +1,7 @@
 """What a session has sent and not heard of: the window, in order of seq."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,12 +24,14 @@ class Taken:
     """What an ack took out of the window.
 
     Args:
-        ranges: The seqs that still needed a confirmation, closed and ascending.
+        count: How many seqs were in flight and are not any more.
+        ranges: Those that still needed a confirmation, closed and ascending.
         sent_at: When the first of them was written.
         waiting: Those among them that waited for another attempt.
 
     """
 
+    count: int
     ranges: tuple[tuple[int, int], ...]
     sent_at: float | None
     waiting: tuple[int, ...]
@@ -93,15 +96,20 @@ class Flight:
         return [seq for seq, held in self._held.items() if held.final]
 
     def among(self, ranges: Sequence[tuple[int, int]]) -> list[int]:
-        """Return the seqs in flight that lie in any of the ranges."""
+        """Return the seqs in flight that lie in any of the ascending ranges."""
         held = self._held
-        found: list[int] = []
-        for lower, upper in ranges:
+        if len(ranges) == 1:
+            lower, upper = ranges[0]
             if upper - lower < len(held):
-                found.extend(seq for seq in range(lower, upper + 1) if seq in held)
-            else:
-                found.extend(seq for seq in held if lower <= seq <= upper)
-        return found
+                return [seq for seq in range(lower, upper + 1) if seq in held]
+            return [seq for seq in held if lower <= seq <= upper]
+        # A frame may hold many ranges: one look-up per seq, not per seq and range.
+        starts = [lower for lower, _ in ranges]
+        return [
+            seq
+            for seq in held
+            if (at := bisect_right(starts, seq)) and seq <= ranges[at - 1][1]
+        ]
 
     def take_upto(self, upto: int) -> Taken:
         """Remove everything up to and with a seq."""
@@ -116,7 +124,7 @@ class Flight:
         """Remove the seqs that lie in any of the ranges."""
         return self._take(self.among(ranges))
 
-    def _take(self, seqs: Iterable[int]) -> Taken:
+    def _take(self, seqs: Sequence[int]) -> Taken:
         open_seqs: list[int] = []
         waiting: list[int] = []
         sent_at: float | None = None
@@ -130,7 +138,8 @@ class Flight:
                 sent_at = held.sent_at
             if held.waiting:
                 waiting.append(seq)
-        return Taken(tuple(as_ranges(open_seqs)), sent_at, tuple(waiting))
+        found = tuple(as_ranges(open_seqs))
+        return Taken(len(seqs), found, sent_at, tuple(waiting))
 
 
 def as_ranges(seqs: Sequence[int]) -> list[tuple[int, int]]:

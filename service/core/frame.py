@@ -219,8 +219,10 @@ def text(field: str, value: str | None) -> str:
     return value
 
 
-def check_ranges(field: str, ranges: Sequence[tuple[int, int]]) -> None:
-    """Check that ranges of seqs are few, ascending and disjoint.
+def check_ranges(
+    field: str, ranges: Sequence[tuple[int, int]], *, above: int = 0
+) -> None:
+    """Check that ranges of seqs are few, ascending, disjoint and above a seq.
 
     Raises:
         FrameError: they are not.
@@ -228,8 +230,8 @@ def check_ranges(field: str, ranges: Sequence[tuple[int, int]]) -> None:
     """
     if len(ranges) > MAX_RANGES:
         raise FrameError(f"{field}: at most {MAX_RANGES} ranges")
-    last = 0
+    last = above
     for lower, upper in ranges:
         if not last < lower <= upper:
-            raise FrameError(f"{field}: ranges from 1, ascending and disjoint")
+            raise FrameError(f"{field}: ranges above {above}, ascending and disjoint")
         last = upper

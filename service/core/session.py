@@ -91,6 +91,7 @@ class Session:
             "ack": self._ack,
             "nack": self._nack,
             "wip": self._wip,
+            "ping": self._ping,
             "pong": self._pong,
             "bye": self._bye,
             "auth": self._auth,
@@ -104,16 +105,17 @@ class Session:
         """Take one WebSocket message."""
         if self.phase is Phase.CLOSED:
             return ()
+        actions: list[Action] = []
         try:
             frames = wire.parse(payload)
             self._spend(len(frames), now)
-            actions: list[Action] = []
             for frame in frames:
                 actions.extend(self._frame(frame, now))
                 if self._is_closed():
                     return actions
         except ServiceError as error:
-            return self.refuse(error)
+            # The frames before it hold: an array means the same as its frames.
+            return [*actions, *self.refuse(error)]
         actions.extend(self.pump())
         return actions
 
@@ -140,16 +142,17 @@ class Session:
             raise RateLimitedError(f"more than {rate:g} frames a second")
 
     def _frame(self, frame: ClientFrame, now: float) -> Iterable[Action]:
-        if frame.t == "ping":
-            return [Send(wire.encode(wire.Pong(frame.at)))]
         if self.phase is Phase.OPENING:
             return self._hello(frame)
-        if self.phase is Phase.AUTHENTICATING:
+        if self.phase is Phase.AUTHENTICATING and frame.t not in ("bye", "ping"):
             # The cursor in `hello` says all that an early ack could.
             return ()
         handle = self._handlers.get(frame.t)
         # Unknown types are for later versions.
         return () if handle is None else handle(frame, now)
+
+    def _ping(self, frame: ClientFrame, _now: float) -> Sequence[Action]:
+        return [Send(wire.encode(wire.Pong(frame.at)))]
 
     def _bye(self, _frame: ClientFrame, _now: float) -> Sequence[Action]:
         self.phase = Phase.CLOSED
@@ -173,7 +176,9 @@ class Session:
         if isinstance(frame.start, str) and frame.start not in ("unsettled", "oldest"):
             raise FrameError('hello.start: "unsettled", "oldest" or a seq')
         if frame.cursor is not None:
-            wire.check_ranges("hello.cursor.beyond", frame.cursor.beyond)
+            wire.check_ranges(
+                "hello.cursor.beyond", frame.cursor.beyond, above=frame.cursor.seq
+            )
         if frame.window is not None:
             self.flight.narrow(max(1, frame.window))
         self.replaces = frame.replaces
@@ -192,7 +197,8 @@ class Session:
             taken = self.flight.take(frame.seqs)
         else:
             raise FrameError("ack: upto or seqs is missing")
-        self._progress_at = self._stalled_at = now
+        if taken.count:
+            self._progress_at = self._stalled_at = now
         if not taken.ranges:
             return ()
         for seq in taken.waiting:
@@ -201,10 +207,10 @@ class Session:
 
     def _nack(self, frame: ClientFrame, now: float) -> Sequence[Action]:
         seq = self._sent("nack.seq", frame.seq)
-        self._progress_at = self._stalled_at = now
         held = self.flight.get(seq)
         if held is None or held.waiting:
             return ()
+        self._progress_at = self._stalled_at = now
         if held.settled_by is not None:
             self.flight.drop(seq)
             return [_settled([(seq, seq)], Outcome.CONFIRMED, held.settled_by)]
@@ -267,7 +273,7 @@ class Session:
         )
 
     def holds(self, seq: int, *, unless_final: bool = False) -> bool:
-        """Whether the device holds an event unacked (and did not refuse it for good)."""
+        """Whether the device holds an event unacked, and not refused for good."""
         held = self.flight.get(seq)
         return held is not None and not (unless_final and held.final)
 
@@ -318,11 +324,19 @@ class Session:
         room = self.flight.max_events - len(self.flight)
         return [Read(self.last_seq, room, self.flight.room_bytes())]
 
+    def unread(self) -> None:
+        """Learn that a `Read` could not be answered; a later `advance` asks again."""
+        self._reading = False
+
     def page(self, page: Page, now: float) -> Sequence[Action]:
         """Take the answer to `Read`."""
         self._reading = False
         if self.phase is not Phase.OPEN:
             return ()
+        if page.head_seq < self.last_seq:
+            # The database was restored to an earlier time; resume will say `reset`.
+            self.phase = Phase.CLOSED
+            return [Close(CloseCode.GOAWAY, "the log went back")]
         self.head_seq = max(self.head_seq, page.head_seq)
         actions: list[Action] = []
         overdue: list[int] = []
@@ -393,10 +407,12 @@ class Session:
         held = self.flight.get(seq)
         if held is None or not held.waiting or self.phase is not Phase.OPEN:
             return ()
-        outcome = Outcome.EXPIRED if entry.overdue else entry.outcome
-        if outcome is not None:
-            return self.settled([(seq, seq)], outcome, None)
-        held.waiting = False
+        if entry.overdue:
+            told = self.settled([(seq, seq)], Outcome.EXPIRED, None)
+            return [*told, Expire((seq,))]
+        if entry.outcome is not None:
+            return self.settled([(seq, seq)], entry.outcome, None)
+        held.waiting = held.final = False
         held.attempt = attempt
         held.sent_at = now
         self._progress_at = self._stalled_at = now

@@ -11,12 +11,12 @@ from pathlib import Path
 from service import wiring
 from service.adapters import migrations
 from service.adapters.embedded_postgres import EmbeddedPostgres
+from service.adapters.secret_file import local_secret
 from service.client import EventFrame, connect
 from service.contract import Env
 from service.contract import Path as HttpPath
 from service.demo.agent import run_agent
 from service.demo.screen import Screen
-from service.demo.secret import demo_secret
 from service.demo.tally import Tally
 from service.errors import SettingsError
 from service.observe import logs
@@ -99,7 +99,7 @@ class _Demo:
         settings = Settings.read(
             {
                 Env.DATABASE_URL: url,
-                Env.AUTH_SECRET: demo_secret(self._settings.data_dir),
+                Env.AUTH_SECRET: local_secret(self._settings.data_dir),
                 Env.ALLOWED_HOSTS: ",".join(hosts),
                 Env.ALLOWED_ORIGINS: ",".join(f"http://{host}" for host in hosts),
                 Env.ENVIRONMENT: "development",

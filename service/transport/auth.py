@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jwt
 
 from service.app.ports import Grant, SecretStore
+from service.core.event import MAX_NAME_CHARS
 from service.core.limits import Identity
 from service.errors import AuthenticationError, PermissionDeniedError
 
@@ -98,6 +99,10 @@ class Tokens:
             )
         except jwt.InvalidTokenError as exc:
             raise AuthenticationError(f"token: {exc}") from exc
+        if not claims["sub"].isprintable() or not 0 < len(claims["sub"]) <= (
+            MAX_NAME_CHARS
+        ):
+            raise AuthenticationError("token: its sub is no user")
         scope = claims.get("scope")
         return Principal(
             subject=claims["sub"],

@@ -81,4 +81,5 @@ CREATE TABLE tickets (
     valid_until   timestamptz NOT NULL,
     session_until timestamptz
 );
+CREATE INDEX tickets_valid_until ON tickets (valid_until);
 COMMENT ON TABLE tickets IS 'Single-use secrets, by SHA-256; taken by deleting.';

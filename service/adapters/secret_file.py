@@ -1,4 +1,4 @@
-"""The secret that `demo` signs tokens with, kept in its data folder."""
+"""The secret that signs tokens on a developer's machine, kept in the data folder."""
 
 import secrets
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 _FILE = "auth_secret"
 
 
-def demo_secret(data_dir: Path) -> str:
+def local_secret(data_dir: Path) -> str:
     """Return the secret of a data folder, made when it is missing (mode 0600)."""
     data_dir.mkdir(parents=True, exist_ok=True)
     path = data_dir / _FILE
