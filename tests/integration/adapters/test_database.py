@@ -395,15 +395,14 @@ async def test_closing_ends_work_after_the_grace(url: str) -> None:
     assert [] == retries
 
 
-async def test_server_restart(tmp_path: Path) -> None:
+async def test_server_restart(server_folder: Path) -> None:
     """
     The pool recovers by itself when the server stops and starts again under it.
     """
     reasons: list[str] = []
-    folder = tmp_path / "data"
 
     def start() -> EmbeddedPostgres:
-        return EmbeddedPostgres.start(folder, durable=False)
+        return EmbeddedPostgres.start(server_folder, durable=False)
 
     with await asyncio.to_thread(start) as server:
         database = await DatabaseManager.connect(

@@ -33,12 +33,11 @@ SAY_URL_AND_WAIT = START + "print(server.url, flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
-    """A folder whose server is gone afterwards, whatever the test did."""
-    folder = tmp_path / "data"
-    yield folder
-    EmbeddedPostgres.stop_unused(folder)
-    assert [] == processes_of(folder)
+def data_dir(server_folder: Path) -> Iterator[Path]:
+    """Where a server may live; the test has failed if it still does afterwards."""
+    yield server_folder
+    EmbeddedPostgres.stop_unused(server_folder)
+    assert [] == processes_of(server_folder)
 
 
 class Program:
@@ -367,7 +366,8 @@ def test_unused_server_is_stopped(data_dir: Path) -> None:
         program.kill()
 
     assert EmbeddedPostgres.stop_unused(data_dir)
-    assert not EmbeddedPostgres.stop_unused(data_dir / "nowhere")
+    assert [] == processes_of(data_dir)
+    assert EmbeddedPostgres.stop_unused(data_dir / "nowhere")
 
 
 def test_unusable_folder(tmp_path: Path) -> None:
