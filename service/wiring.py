@@ -22,6 +22,7 @@ from service.adapters.secret_file import local_secret
 from service.app.expiry import Expiry
 from service.app.health import Dependency
 from service.app.redelivery import Redelivery
+from service.app.repeat import every
 from service.app.sessions import Tuning, UnifiedWebSocketManager
 from service.app.tracker import EventDeliveryTracker
 from service.contract import Env, LogEvent
@@ -258,7 +259,9 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[Se
     async with asyncio.TaskGroup() as tasks:
         committing = tasks.create_task(service.tracker.run())
         tending = tasks.create_task(service.manager.run())
-        expiring = tasks.create_task(_expire(service))
+        expiring = tasks.create_task(
+            every(service.settings.sweep_seconds, service.expiry.step)
+        )
         answering = tasks.create_task(server.serve(sockets=[listener]))
         try:
             yield server
@@ -272,15 +275,6 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[Se
             service.tracker.close()
             await committing
             log.info(LogEvent.SERVICE_STOPPED)
-
-
-async def _expire(service: Service) -> None:
-    while True:
-        await asyncio.sleep(service.settings.sweep_seconds)
-        try:
-            await service.expiry.step()
-        except Exception:
-            log.exception(LogEvent.BACKGROUND_FAILED)
 
 
 def serve_metrics(service: Service) -> None:

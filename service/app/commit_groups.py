@@ -102,10 +102,6 @@ class CommitGroups:
             results = await self._commit([batch for batch, _ in group])
         except UnavailableError as error:
             _fail(group, error)
-        except asyncio.CancelledError:
-            # It may be committed or not: the publisher's retry with its ids will tell.
-            _fail(group, UnavailableError("stopped during the commit"))
-            raise
         except Exception as error:  # noqa: BLE001 -- handed to whoever submitted
             if len(group) == 1:
                 _fail(group, error)
@@ -116,6 +112,10 @@ class CommitGroups:
             for (_, future), result in zip(group, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+        finally:
+            # Only when it was stopped is anybody left. Their batches may be committed
+            # or not: the publishers' retry with the same ids will tell.
+            _fail(group, UnavailableError("stopped during the commit"))
 
 
 def _bytes(batch: Batch) -> int:

@@ -13,6 +13,7 @@ import structlog
 from service.app.live import LiveSession, Roster, Socket
 from service.app.ports import Clock, EventStore
 from service.app.redelivery import Redelivery
+from service.app.repeat import every
 from service.app.tracker import EventDeliveryTracker, Presence
 from service.contract import CloseCode, LogEvent, LogField
 from service.core import frame as wire
@@ -106,18 +107,8 @@ class UnifiedWebSocketManager:
         """Look after the sessions until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            tasks.create_task(self._every(self._tuning.tick, self._tick))
-            tasks.create_task(self._every(self._tuning.sweep, self._sweep))
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except UnavailableError as error:
-                log.warning(LogEvent.DATABASE_UNAVAILABLE, reason=str(error))
-            except Exception:
-                log.exception(LogEvent.BACKGROUND_FAILED)
+            tasks.create_task(every(self._tuning.tick, self._tick))
+            tasks.create_task(every(self._tuning.sweep, self._sweep))
 
     def close(self, reason: str = "shutdown") -> None:
         """Ask every client to reconnect elsewhere."""

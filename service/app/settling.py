@@ -39,6 +39,7 @@ class Settling:
         self._on_settled = on_settled
         self._group = SettlementGroup()
         self._waiters: list[asyncio.Future[None]] = []
+        self._committing: list[asyncio.Future[None]] = []
         self._changed = asyncio.Event()
         self._closing = False
 
@@ -68,11 +69,12 @@ class Settling:
                     self._changed.clear()
                     await self._changed.wait()
                     continue
-                waiters, self._waiters = self._waiters, []
+                self._committing, self._waiters = self._waiters, []
                 failure = await self._commit(self._group.take())
-                _answer(waiters, failure)
+                _answer(self._committing, failure)
         finally:
-            _answer(self._waiters, UnavailableError("stopped before the commit"))
+            stopped = UnavailableError("stopped before the commit")
+            _answer([*self._committing, *self._waiters], stopped)
 
     async def _commit(self, wishes: Sequence[Settlement]) -> ServiceError | None:
         """Commit one group; return why not, if it was given up."""

@@ -318,7 +318,9 @@ class Device:
     def handled(self, *, now: float) -> Actions:
         """Note that the handler returned."""
         seq = self._progress.end_handler()
-        if seq is not None:
+        # What was declared meanwhile needs no ack, and after a reconnect this session
+        # may never have been sent it.
+        if seq is not None and not self._progress.done(seq):
             self._progress.complete(seq, seq)
             self._owe(seq, now)
         return self._proceed(now)

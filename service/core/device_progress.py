@@ -52,11 +52,15 @@ class Progress:
         return ranges.prefix_end(self._beyond, max(received, self.floor)) + 1
 
     def oldest_pending(self, received: int) -> int | None:
-        """Return the lowest seq queued or running, of those received already."""
+        """Return the lowest seq queued or running that the server waits for.
+
+        That is one received already and not declared since.
+        """
         seqs = [*self.queue]
         if self.running is not None:
             seqs.append(self.running)
-        return min((seq for seq in seqs if seq <= received), default=None)
+        awaited = (seq for seq in seqs if seq <= received and not self.done(seq))
+        return min(awaited, default=None)
 
     def start_over(self, epoch: str, floor: int) -> None:
         """Forget everything: the numbers mean something else now."""

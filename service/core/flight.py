@@ -8,13 +8,22 @@ from dataclasses import dataclass
 class InFlight:
     """One event on its way. Mutable and slotted: this is the hot path."""
 
-    __slots__ = ("attempt", "final", "sent_at", "settled_by", "size", "waiting")
+    __slots__ = (
+        "attempt",
+        "final",
+        "refused",
+        "sent_at",
+        "settled_by",
+        "size",
+        "waiting",
+    )
 
     def __init__(self, size: int, sent_at: float, attempt: int) -> None:
         self.size = size  # bytes of data
         self.sent_at = sent_at
         self.attempt = attempt
         self.waiting = False  # its attempt failed; the next one is not due yet
+        self.refused = False  # by the client; after a timeout its handler may run on
         self.final = False  # this session refused it for good
         self.settled_by: str | None = None  # another device that confirmed it
 

@@ -219,6 +219,11 @@ def text(field: str, value: str | None) -> str:
     return value
 
 
+def printable(value: str) -> str:
+    """Return a client's own words as the database can hold them: without NUL."""
+    return value.replace("\x00", "\ufffd")
+
+
 def check_ranges(
     field: str, ranges: Sequence[tuple[int, int]], *, above: int = 0
 ) -> None:

@@ -76,6 +76,7 @@ class Session:
         self._node = node
         self._opened_at = now
         self._reading = False  # a Read was asked for and not answered
+        self._read_for = 0  # the head it was asked for
         self._next_size = 1  # bytes the next event of the log is known to need
         self._retries: dict[int, tuple[float, int]] = {}  # seq → (due, attempt)
         self._progress_at = now  # the last ack, nack or wip
@@ -214,9 +215,9 @@ class Session:
         if held.settled_by is not None:
             self.flight.drop(seq)
             return [_settled([(seq, seq)], Outcome.CONFIRMED, held.settled_by)]
-        held.waiting = True
+        held.waiting = held.refused = True
         held.final = frame.final
-        reason = frame.reason[:_MAX_REASON_CHARS] or "refused"
+        reason = wire.printable(frame.reason[:_MAX_REASON_CHARS]) or "refused"
         return [Fail(seq, held.attempt, reason, frame.final)]
 
     def _wip(self, frame: ClientFrame, now: float) -> Sequence[Action]:
@@ -321,6 +322,7 @@ class Session:
         ):
             return ()
         self._reading = True
+        self._read_for = self.head_seq
         room = self.flight.max_events - len(self.flight)
         return [Read(self.last_seq, room, self.flight.room_bytes())]
 
@@ -333,7 +335,7 @@ class Session:
         self._reading = False
         if self.phase is not Phase.OPEN:
             return ()
-        if page.head_seq < self.last_seq:
+        if page.head_seq < self._read_for:
             # The database was restored to an earlier time; resume will say `reset`.
             self.phase = Phase.CLOSED
             return [Close(CloseCode.GOAWAY, "the log went back")]
@@ -412,7 +414,7 @@ class Session:
             return [*told, Expire((seq,))]
         if entry.outcome is not None:
             return self.settled([(seq, seq)], entry.outcome, None)
-        held.waiting = held.final = False
+        held.waiting = held.refused = held.final = False
         held.attempt = attempt
         held.sent_at = now
         self._progress_at = self._stalled_at = now
@@ -429,8 +431,9 @@ class Session:
                 continue
             told.append((seq, seq))
             self._retries.pop(seq, None)
-            if outcome is Outcome.CONFIRMED and not held.waiting:
-                held.settled_by = by or ""  # its handler runs; it will ack
+            if outcome is Outcome.CONFIRMED and not held.refused:
+                held.waiting = False
+                held.settled_by = by or ""  # its handler runs; it will answer
             else:
                 self.flight.drop(seq)
         if not told:

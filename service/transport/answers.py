@@ -6,10 +6,21 @@ from typing import Annotated, TypeAlias
 import msgspec
 from fastapi import Header, Request
 from fastapi.responses import Response
+from pydantic import AfterValidator
 
+from service.core.event import MAX_NAME_CHARS
 from service.errors import BatchTooLargeError, Fault
 from service.transport.auth import Credentials, Principal
 
+
+def _name(value: str) -> str:
+    if not value.isprintable() or not 0 < len(value) <= MAX_NAME_CHARS:
+        raise ValueError(f"1 to {MAX_NAME_CHARS} printable characters")
+    return value
+
+
+# A user or an event id in a path or a query; PostgreSQL's text holds no NUL.
+Name = Annotated[str, AfterValidator(_name)]
 WhoIsIt: TypeAlias = Callable[[str | None], Principal]
 
 

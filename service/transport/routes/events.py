@@ -12,7 +12,7 @@ from service.core.delivery import Outcome
 from service.core.event import MAX_BATCH_BYTES, Receipt
 from service.errors import ServiceError
 from service.transport import http_wire as wire
-from service.transport.answers import Json, body_of, who_is_it
+from service.transport.answers import Json, Name, body_of, who_is_it
 from service.transport.auth import OPERATE, PUBLISH, Principal
 from service.transport.parts import Parts
 
@@ -64,9 +64,9 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get(Path.EVENT)
     async def event_timeline(
-        event_id: str,
+        event_id: Name,
         who: Annotated[Principal, Depends(principal)],
-        user: Annotated[str | None, Query()] = None,
+        user: Annotated[Name | None, Query()] = None,
     ) -> Json:
         """Tell everything about an event: acceptance, failed attempts, outcome.
 
@@ -80,7 +80,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get(Path.USER_EVENTS)
     async def user_events(
-        user: str,
+        user: Name,
         who: Annotated[Principal, Depends(principal)],
         after: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=0, le=1_000)] = 100,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from service import __version__
 from service.contract import Path
 from service.transport import http_wire as wire
-from service.transport.answers import Json, who_is_it
+from service.transport.answers import Json, Name, who_is_it
 from service.transport.auth import OPERATE, Principal
 from service.transport.parts import Parts
 
@@ -25,7 +25,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get(Path.DEAD_LETTERS)
     async def dead_letters(
         who: Annotated[Principal, Depends(principal)],
-        user: Annotated[str | None, Query()] = None,
+        user: Annotated[Name | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     ) -> Json:
         """Return the newest dead letters, with the reason of every failed attempt."""
