@@ -18,6 +18,9 @@
         ├── AckAheadError              close 4400: ack of a seq that was never sent
         └── RateLimitedError           close 4029
 
+Agents' tools add their own below these, where they are raised: `RunCancelledError`,
+`ToolDefinitionError`, `ToolArgumentsError`, `FolderError`, `WorkerError`, `ModelError`.
+
 Expected outcomes (a repeat, a gap, a dead letter) are return values, not errors.
 """
 

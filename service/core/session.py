@@ -31,7 +31,9 @@ from service.core.delivery import Outcome, TryAgain
 from service.core.flight import Flight, InFlight
 from service.core.frame import ClientFrame
 from service.core.limits import Identity, Limits, Node
+from service.core.liveness import Liveness, Pulse
 from service.core.log import LogEntry, Page
+from service.core.rate import TokenBucket
 from service.core.resume import Answer, Resume, Stream
 from service.errors import (
     AckAheadError,
@@ -79,13 +81,10 @@ class Session:
         self._read_for = 0  # the head it was asked for
         self._next_size = 1  # bytes the next event of the log is known to need
         self._retries: dict[int, tuple[float, int]] = {}  # seq → (due, attempt)
-        self._progress_at = now  # the last ack, nack or wip
-        self._stalled_at = now  # the last ack or nack
-        self._heartbeat_at = now
-        self._pinged_at: float | None = None
-        self._probing = False  # the ping asks whether the ack wait's end counts
-        self._tokens = limits.frame_burst
-        self._tokens_at = now
+        self._liveness = Liveness(limits, now)
+        self._bucket = TokenBucket(
+            rate=limits.frame_rate, burst=limits.frame_burst, now=now
+        )
         self._handlers: Mapping[
             str, Callable[[ClientFrame, float], Sequence[Action]]
         ] = {
@@ -109,7 +108,9 @@ class Session:
         actions: list[Action] = []
         try:
             frames = wire.parse(payload)
-            self._spend(len(frames), now)
+            if not self._bucket.spend(len(frames), now):
+                rate = self._limits.frame_rate
+                raise RateLimitedError(f"more than {rate:g} frames a second")
             for frame in frames:
                 actions.extend(self._frame(frame, now))
                 if self._is_closed():
@@ -133,14 +134,6 @@ class Session:
         self.phase = Phase.CLOSED
         err = wire.encode(wire.Err(code, message, temporary))
         return [Send(err), Close(close, code)]
-
-    def _spend(self, frames: int, now: float) -> None:
-        rate, burst = self._limits.frame_rate, self._limits.frame_burst
-        self._tokens = min(burst, self._tokens + (now - self._tokens_at) * rate)
-        self._tokens_at = now
-        self._tokens -= frames
-        if self._tokens < 0:
-            raise RateLimitedError(f"more than {rate:g} frames a second")
 
     def _frame(self, frame: ClientFrame, now: float) -> Iterable[Action]:
         if self.phase is Phase.OPENING:
@@ -199,7 +192,7 @@ class Session:
         else:
             raise FrameError("ack: upto or seqs is missing")
         if taken.count:
-            self._progress_at = self._stalled_at = now
+            self._liveness.moved(now)
         if not taken.ranges:
             return ()
         for seq in taken.waiting:
@@ -211,7 +204,7 @@ class Session:
         held = self.flight.get(seq)
         if held is None or held.waiting:
             return ()
-        self._progress_at = self._stalled_at = now
+        self._liveness.moved(now)
         if held.settled_by is not None:
             self.flight.drop(seq)
             return [_settled([(seq, seq)], Outcome.CONFIRMED, held.settled_by)]
@@ -222,7 +215,7 @@ class Session:
 
     def _wip(self, frame: ClientFrame, now: float) -> Sequence[Action]:
         self._sent("wip.seq", frame.seq)
-        self._progress_at = now
+        self._liveness.worked(now)
         return ()
 
     def _sent(self, field: str, seq: int | None) -> int:
@@ -247,7 +240,7 @@ class Session:
         self.identity = identity
         self.last_seq = answer.from_seq - 1
         self.head_seq = max(self.head_seq, stream.head_seq)
-        self._progress_at = self._stalled_at = self._heartbeat_at = now
+        self._liveness.welcomed(now)
         actions: list[Action] = [Send(wire.encode(self._welcome(answer, stream)))]
         if answer.resume is Resume.GAP:
             actions.append(self._gap(stream.pruned_seq))
@@ -371,6 +364,8 @@ class Session:
         self._next_size = 1
         attempt = entry.failures + 1
         self._hold(event.seq, size, attempt, now)
+        if outcome is Outcome.CONFIRMED:
+            self.flight[event.seq].settled_by = ""  # shown again, nothing is awaited
         actions.append(
             Send(wire.encode_event(event, attempt=attempt, replay=self.replaying))
         )
@@ -379,7 +374,7 @@ class Session:
     def _hold(self, seq: int, size: int, attempt: int, now: float) -> None:
         self.last_seq = seq
         if not self.flight:
-            self._progress_at = self._stalled_at = now
+            self._liveness.moved(now)
         self.flight.add(seq, InFlight(size, now, attempt))
 
     def _gap(self, upto: int) -> Send:
@@ -417,7 +412,7 @@ class Session:
         held.waiting = held.refused = held.final = False
         held.attempt = attempt
         held.sent_at = now
-        self._progress_at = self._stalled_at = now
+        self._liveness.moved(now)
         return [Send(wire.encode_event(entry.event, attempt=attempt))]
 
     def settled(
@@ -471,37 +466,26 @@ class Session:
         return [Redeliver(seq, self._retries.pop(seq)[1]) for seq in due]
 
     def _watch(self, now: float) -> Sequence[Action]:
-        if self._pinged_at is not None:
-            if now - self._pinged_at < self._limits.pong_wait:
+        match self._liveness.look(now, awaiting=self._awaiting()):
+            case Pulse.QUIET:
                 return ()
-            self.phase = Phase.CLOSED
-            return [Close(CloseCode.NO_PONG, "no pong")]
-        self._probing = self._ack_wait_is_over(now)
-        if self._probing or now - self._heartbeat_at >= self._limits.heartbeat:
-            self._pinged_at = self._heartbeat_at = now
-            return [Send(wire.encode(wire.Ping(now)))]
-        return ()
+            case Pulse.PING:
+                return [Send(wire.encode(wire.Ping(now)))]
+            case Pulse.DEAD:
+                self.phase = Phase.CLOSED
+                return [Close(CloseCode.NO_PONG, "no pong")]
 
-    def _ack_wait_is_over(self, now: float) -> bool:
-        if self.flight.oldest_active() is None:
-            return False
-        worked = min(self._progress_at, self._stalled_at + self._limits.wip_max)
-        return now - worked >= self._limits.ack_wait
+    def _awaiting(self) -> bool:
+        return self.flight.oldest_active() is not None
 
     def _pong(self, frame: ClientFrame, now: float) -> Sequence[Action]:
-        if self._pinged_at is None or frame.at != self._pinged_at:
-            return ()
-        self._pinged_at = None
-        # A heartbeat's pong may be the first sign of life after the wait's end.
-        if not self._probing or not self._ack_wait_is_over(now):
-            return ()
-        self._probing = False
         seq = self.flight.oldest_active()
-        if seq is None:
-            raise AssertionError("an ack wait is over, but nothing is awaited")
+        overdue = self._liveness.pong(frame.at, now, awaiting=seq is not None)
+        if seq is None or not overdue:
+            return ()
         held = self.flight[seq]
         held.waiting = True
-        self._progress_at = self._stalled_at = now
+        self._liveness.moved(now)
         return [Fail(seq, held.attempt, ACK_TIMEOUT, False)]
 
 

@@ -34,6 +34,11 @@ class Json(Response):
         return msgspec.json.encode(content)
 
 
+def with_slashes(path: str) -> str:
+    """Return a route whose names may hold slashes, as users and event ids may."""
+    return path.replace("}", ":path}")
+
+
 def who_is_it(credentials: Credentials) -> WhoIsIt:
     """Return the dependency that turns an Authorization header into a principal."""
 

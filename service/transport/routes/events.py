@@ -12,7 +12,7 @@ from service.core.delivery import Outcome
 from service.core.event import MAX_BATCH_BYTES, Receipt
 from service.errors import ServiceError
 from service.transport import http_wire as wire
-from service.transport.answers import Json, Name, body_of, who_is_it
+from service.transport.answers import Json, Name, body_of, who_is_it, with_slashes
 from service.transport.auth import OPERATE, PUBLISH, Principal
 from service.transport.parts import Parts
 
@@ -62,7 +62,7 @@ def router(parts: Parts) -> APIRouter:
             status_code=201 if new else 200,
         )
 
-    @routes.get(Path.EVENT)
+    @routes.get(with_slashes(Path.EVENT))
     async def event_timeline(
         event_id: Name,
         who: Annotated[Principal, Depends(principal)],
@@ -78,7 +78,7 @@ def router(parts: Parts) -> APIRouter:
         )
         return Json({"timelines": [wire.timeline(one) for one in found]})
 
-    @routes.get(Path.USER_EVENTS)
+    @routes.get(with_slashes(Path.USER_EVENTS))
     async def user_events(
         user: Name,
         who: Annotated[Principal, Depends(principal)],
