@@ -11,6 +11,7 @@ seconds), and whatever must happen outside is returned as an `Action`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
+from typing import assert_never
 
 from service.contract import PROTOCOL_VERSION, CloseCode
 from service.core import frame as wire
@@ -202,7 +203,10 @@ class Session:
     def _nack(self, frame: ClientFrame, now: float) -> Sequence[Action]:
         seq = self._sent("nack.seq", frame.seq)
         held = self.flight.get(seq)
-        if held is None or held.waiting:
+        if held is None:
+            return ()
+        if held.waiting:
+            held.refused = True  # after a timeout: the next attempt is due already
             return ()
         self._liveness.moved(now)
         if held.settled_by is not None:
@@ -474,6 +478,8 @@ class Session:
             case Pulse.DEAD:
                 self.phase = Phase.CLOSED
                 return [Close(CloseCode.NO_PONG, "no pong")]
+            case never:
+                assert_never(never)
 
     def _awaiting(self) -> bool:
         return self.flight.oldest_active() is not None

@@ -1,0 +1,160 @@
+"""Query plans: no statement of the hot path reads a whole table of events."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from service.adapters.database import Connection, connect_once
+from service.adapters.named_queries import load_queries
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+USERS = 1_000
+EVENTS = 200
+USER = "user-0500"
+
+# Every user has 200 events; 190 are settled in ranges of two, some beyond the floor.
+FILL = """
+INSERT INTO streams SELECT format('user-%s', to_char(n, 'FM0000')), 'E', {events}
+  FROM generate_series(1, {users}) AS n;
+INSERT INTO events (user_id, seq, event_id, type, priority, data, accepted_at,
+                    expires_at)
+SELECT s.user_id, n, s.user_id || '-' || n, 'progress', 'normal',
+       convert_to(repeat('x', 200), 'UTF8'), now(), now() + interval '1 day'
+  FROM streams s, generate_series(1, {events}) AS n;
+INSERT INTO settlements (user_id, from_seq, to_seq, outcome, device_id)
+SELECT s.user_id, n, n + 1, 'confirmed', 'd1'
+  FROM streams s, generate_series(1, 189, 2) AS n;
+INSERT INTO cursors (user_id, settled_seq, settled_beyond)
+SELECT user_id, 180, '{{[183,191)}}' FROM streams;
+INSERT INTO attempts (user_id, seq, attempt, reason)
+SELECT user_id, n, 1, 'x' FROM streams, generate_series(1, 20) AS n;
+VACUUM ANALYZE;
+"""
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ARGUMENTS: dict[str, tuple[object, ...]] = {
+    "page": (USER, 185, 256, 1_048_576),
+    "settle": (
+        [USER, "user-0501"],
+        [USER, "user-0501"],
+        [191, 181],
+        [195, 182],
+        ["confirmed", "dead"],
+        ["d1", None],
+        [NOW, None],
+    ),
+    "record_failure": (USER, 195, 1, "x", "d1", [0.8, 1.6, 3.2, 6.4]),
+    "settlement_of": (USER, 95),
+    "publish": (
+        [USER],
+        [2],
+        [USER, USER],
+        [1, 0],
+        ["new-1", "new-2"],
+        ["progress"] * 2,
+        ["normal"] * 2,
+        [None] * 2,
+        [None] * 2,
+        [b"{}"] * 2,
+        [None] * 2,
+        [60.0, 60.0],
+    ),
+    "known_events": (["user-0500-7", "new"], [USER, USER]),
+    "history": (USER, 150, 100, False),
+    "event_by_id": ("user-0500-7", None),
+    "heads": ([USER, "user-0501"],),
+    "stream": (USER,),
+}
+BIG = {"events", "settlements", "attempts"}
+
+
+@pytest.fixture
+async def filled(database_url: str) -> AsyncIterator[Connection]:
+    async with connect_once(database_url) as connection:
+        for statement in FILL.format(users=USERS, events=EVENTS).split(";\n"):
+            if statement.strip():
+                await connection.execute(statement)
+        yield connection
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+async def plan_of(
+    connection: Connection, name: str, *, options: str, arguments: tuple[object, ...]
+) -> list[dict[str, Any]]:
+    sql = f"EXPLAIN (FORMAT JSON{options}) {load_queries()[name]}"
+    ((text,),) = await connection.fetch(sql, *arguments)
+    return list(nodes(json.loads(text)[0]["Plan"]))
+
+
+def whole_tables(plan: list[dict[str, Any]], tables: set[str]) -> list[str]:
+    return [
+        node["Relation Name"]
+        for node in plan
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in tables
+    ]
+
+
+async def test_hot_statements_read_no_whole_table(filled: Connection) -> None:
+    """
+    With 200,000 events of 1,000 users no hot statement scans events, settlements or
+    attempts from end to end.
+    """
+    for name, arguments in ARGUMENTS.items():
+        plan = await plan_of(filled, name, options="", arguments=arguments)
+
+        assert [] == whole_tables(plan, BIG), name
+
+
+async def test_looking_up_few_users_reads_no_whole_table(filled: Connection) -> None:
+    """
+    Streams and cursors are found by their key, too.
+    """
+    for name in ("page", "settle", "publish", "heads", "stream"):
+        plan = await plan_of(filled, name, options="", arguments=ARGUMENTS[name])
+
+        assert [] == whole_tables(plan, {"streams", "cursors"}), name
+
+
+async def test_a_plan_that_knows_no_values_is_good_too(filled: Connection) -> None:
+    """
+    After some repetitions PostgreSQL plans for any value: also without a whole table.
+    """
+    for name in ("page", "settle", "record_failure", "settlement_of", "publish"):
+        await filled.execute("SET plan_cache_mode = force_generic_plan")
+        sql = load_queries()[name]
+        types = await filled.prepare(sql)
+        names = ", ".join(_type(one) for one in types.get_parameters())
+        await filled.execute(f"PREPARE hot ({names}) AS {sql}")
+        values = ", ".join("NULL" for _ in types.get_parameters())
+        ((text,),) = await filled.fetch(f"EXPLAIN (FORMAT JSON) EXECUTE hot ({values})")
+        await filled.execute("DEALLOCATE hot")
+        plan = list(nodes(json.loads(text)[0]["Plan"]))
+
+        assert [] == whole_tables(plan, BIG), name
+
+
+def _type(parameter: Any) -> str:  # noqa: ANN401 -- asyncpg's own type
+    array = parameter.kind == "array"
+    return f"{parameter.name.removesuffix('[]')}[]" if array else parameter.name
+
+
+async def test_a_whole_table_would_be_seen(filled: Connection) -> None:
+    """
+    The tests above see a scan of the whole table where there is one.
+    """
+    ((text,),) = await filled.fetch(
+        "EXPLAIN (FORMAT JSON) SELECT sum(octet_length(data)) FROM events"
+    )
+
+    assert "Seq Scan" in text
+    plan = list(nodes(json.loads(text)[0]["Plan"]))
+    assert ["events"] == [
+        node["Relation Name"] for node in plan if "Seq Scan" in node["Node Type"]
+    ]
