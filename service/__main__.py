@@ -95,6 +95,7 @@ async def _serve(settings: Settings) -> None:
     async with wiring.connect(settings) as service:
         wiring.serve_metrics(service)
         async with wiring.serving(service, listener):
+            wiring.collect_garbage_rarely()
             log.info(LogEvent.SERVICE_STARTED, port=settings.port, version=__version__)
             await wiring.until_told_to_stop()
 

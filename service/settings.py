@@ -27,7 +27,6 @@ class Environment(BaseSettings):
 
         Raises:
             SettingsError: names every variable that is missing or wrong.
-
         """
         try:
             return cls(**(values or {}))
@@ -76,7 +75,7 @@ class Settings(DatabaseSettings):
     )
 
     database_pool_size: int = Field(
-        10, validation_alias=Env.DATABASE_POOL_SIZE, ge=4, le=200
+        10, validation_alias=Env.DATABASE_POOL_SIZE, ge=6, le=200
     )
     database_statement_timeout_seconds: _Seconds = Field(
         10.0, validation_alias=Env.DATABASE_STATEMENT_TIMEOUT_SECONDS

@@ -1,6 +1,7 @@
 """The composition root: the only place that picks adapters, clock and randomness."""
 
 import asyncio
+import gc
 import random
 import secrets
 import signal
@@ -90,7 +91,6 @@ async def connect(settings: Settings) -> AsyncIterator[Service]:
     Raises:
         SettingsError: the database refuses us, or DATABASE_URL is wrong.
         UnavailableError: the database is away.
-
     """
     metrics = Metrics()
     database = await DatabaseManager.connect(
@@ -100,9 +100,11 @@ async def connect(settings: Settings) -> AsyncIterator[Service]:
         retry_seconds=_RETRY_SECONDS,
         on_retry=metrics.database_retry,
     )
+    service = _assemble(settings, database, metrics)
     try:
-        yield _assemble(settings, database, metrics)
+        yield service
     finally:
+        await service.store.close()
         await database.close()
 
 
@@ -197,7 +199,6 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         SettingsError: it is taken, or not ours to take.
-
     """
     try:
         return socket.create_server((host, port), backlog=2_048)
@@ -275,6 +276,17 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[Se
             service.tracker.close()
             await committing
             log.info(LogEvent.SERVICE_STOPPED)
+
+
+def collect_garbage_rarely() -> None:
+    """Keep the cycle collector out of the way; once per process, when it has started.
+
+    By default it looks at thousands of events in flight again and again: a backlog
+    then costs more than the work itself. What exists now is never looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 100)
 
 
 def serve_metrics(service: Service) -> None:

@@ -7,12 +7,13 @@ which ids are known, store the rest, all in one transaction.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import asyncpg
 import msgspec
 
 from service.adapters.database import DatabaseManager
+from service.adapters.kept_connections import KeptConnections
 from service.core.event import Batch, BatchResult, Event, Receipt
 from service.errors import EventConflictError, Fault
 
@@ -30,8 +31,14 @@ class _Known:
 class PostgresPublish:
     """Stores groups of batches, idempotent by `event_id` and user."""
 
-    def __init__(self, database: DatabaseManager, queries: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        database: DatabaseManager,
+        kept: KeptConnections,
+        queries: Mapping[str, str],
+    ) -> None:
         self._database = database
+        self._kept = kept
         self._queries = queries
 
     async def publish(self, batches: Sequence[Batch]) -> Sequence[BatchResult]:
@@ -42,7 +49,7 @@ class PostgresPublish:
         """
         events = [event for batch in batches for event in batch]
         try:
-            heads = await self._database.fetch(
+            heads = await self._kept.fetch(
                 self._queries["publish"], *_arguments(events)
             )
         except asyncpg.UniqueViolationError:
@@ -117,7 +124,7 @@ def _decide(
 def _receipt(key: Key, first: _Known | None, stored: Mapping[Key, Receipt]) -> Receipt:
     if first is None:
         return stored[key]
-    return replace(first.receipt or stored[key], repeat=True)
+    return msgspec.structs.replace(first.receipt or stored[key], repeat=True)
 
 
 def _same_body(event: Event, first: Event | asyncpg.Record) -> bool:
@@ -159,49 +166,55 @@ def _arguments(events: Sequence[Event]) -> Sequence[Sequence[object]]:
 
     `back` counts each user's events down to 0 for the last: its seq is the new head.
     """
-    counts = Counter(event.user_id for event in events)
+    users = [event.user_id for event in events]
+    left = Counter(users)
     # In order, so that two groups lock streams in the same order: no deadlock.
-    users = sorted(counts)
-    left = dict(counts)
+    counts = sorted(left.items())
     back: list[int] = []
-    for event in events:
-        left[event.user_id] -= 1
-        back.append(left[event.user_id])
+    for user_id in users:
+        left[user_id] -= 1
+        back.append(left[user_id])
     return (
+        [user_id for user_id, _ in counts],
+        [count for _, count in counts],
         users,
-        [counts[user] for user in users],
-        [event.user_id for event in events],
         back,
         [event.event_id for event in events],
         [event.type for event in events],
-        [event.priority.value for event in events],
-        [event.run_id for event in events],
-        [event.thread_id for event in events],
+        [event.priority for event in events],
+        _optional([event.run_id for event in events]),
+        _optional([event.thread_id for event in events]),
         [event.data for event in events],
-        [event.trace for event in events],
+        _optional([event.trace for event in events]),
         [event.expires_in_seconds for event in events],
     )
+
+
+def _optional(column: Sequence[object]) -> Sequence[object]:
+    """Return nothing for a column of nothing: `unnest` fills it up with NULL."""
+    return column if any(column) else ()
 
 
 def _receipts(
     events: Sequence[Event], heads: Sequence[asyncpg.Record]
 ) -> list[Receipt]:
     """Return the receipts: events are numbered as the statement did it."""
-    counts = Counter(event.user_id for event in events)
-    next_seq = {
-        row["user_id"]: row["head_seq"] - counts[row["user_id"]] for row in heads
-    }
-    epochs = {row["user_id"]: row["epoch"] for row in heads}
-    at = heads[0]["at"]
+    counts = Counter([event.user_id for event in events])
+    next_seq: dict[str, int] = {}
+    epochs: dict[str, str] = {}
+    for user_id, epoch, head_seq, _ in heads:
+        next_seq[user_id] = head_seq - counts[user_id]
+        epochs[user_id] = epoch
+    at: float = heads[0]["at"]
     receipts: list[Receipt] = []
     for event in events:
         user_id = event.user_id
-        next_seq[user_id] += 1
+        next_seq[user_id] = seq = next_seq[user_id] + 1
         receipts.append(
             Receipt(
                 event_id=event.event_id,
                 user_id=user_id,
-                seq=next_seq[user_id],
+                seq=seq,
                 epoch=epochs[user_id],
                 accepted_at=at,
             )

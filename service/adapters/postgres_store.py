@@ -7,6 +7,7 @@ import asyncpg
 
 from service.adapters import postgres_rows as rows
 from service.adapters.database import DatabaseManager
+from service.adapters.kept_connections import KeptConnections
 from service.adapters.named_queries import load_queries
 from service.adapters.postgres_publish import PostgresPublish
 from service.app.ports import (
@@ -25,6 +26,9 @@ from service.core.log import LogEntry, Page
 from service.core.resume import Stream
 from service.core.settlement import Settled, Settlement
 
+_KEPT_CONNECTIONS = 3  # two writers of events, one of settlements
+_MAX_WITH_CURSOR = 100_000  # user ids kept in memory; beyond it, asked anew
+
 
 class PostgresStore:
     """The log, the cursors and the settlements in one database.
@@ -32,17 +36,22 @@ class PostgresStore:
     Args:
         database: The pool.
         schedule: When failed attempts may count; see `record_failure`.
-
     """
 
     def __init__(self, database: DatabaseManager, *, schedule: Schedule) -> None:
         self._database = database
         self._queries = load_queries()
-        self._publish = PostgresPublish(database, self._queries)
+        self._with_cursor: set[str] = set()  # users known to have a cursor
+        self._kept = KeptConnections(database, count=_KEPT_CONNECTIONS)
+        self._publish = PostgresPublish(database, self._kept, self._queries)
         self._earliest = [
             schedule.earliest_seconds(failures)
             for failures in range(1, schedule.budget)
         ]
+
+    async def close(self) -> None:
+        """Give back the connections that publish and settle keep."""
+        await self._kept.close()
 
     # ---- publish and settle ----
 
@@ -53,11 +62,26 @@ class PostgresStore:
     async def settle(self, wishes: Sequence[Settlement]) -> Sequence[Settled]:
         """Settle what is still open, in one statement and one commit."""
         users = sorted({wish.user_id for wish in wishes})
-        new = await self._rows("without_cursor", users)
-        if new:
-            await self._rows("open_cursors", [row["user_id"] for row in new])
-        found = await self._rows("settle", users, *_columns(wishes))
+        await self._open_cursors(users)
+        found = await self._kept.fetch(
+            self._queries["settle"], users, *_columns(wishes)
+        )
+        if not found:
+            # So rare that it is worth a doubt: is this still the same database?
+            self._with_cursor.difference_update(users)
         return [rows.settled(row) for row in found]
+
+    async def _open_cursors(self, users: Sequence[str]) -> None:
+        """Make sure that these users have cursors; asks once per user and process.
+
+        Cursors are never deleted, so what was seen once holds.
+        """
+        new = [user_id for user_id in users if user_id not in self._with_cursor]
+        if new:
+            await self._rows("open_cursors", new)
+            if len(self._with_cursor) + len(new) > _MAX_WITH_CURSOR:
+                self._with_cursor.clear()
+            self._with_cursor.update(new)
 
     async def bury(self, user_id: str, seq: int, reason: str) -> Sequence[Settled]:
         """Settle one seq as dead and keep its dead letter, in one transaction."""

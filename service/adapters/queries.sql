@@ -101,14 +101,10 @@ WITH locked AS MATERIALIZED (
     SELECT user_id, from_seq, to_seq, outcome, device_id, sent_at FROM fresh
 )
 SELECT f.user_id, f.from_seq, f.to_seq, f.outcome, f.device_id,
-       extract(epoch FROM now() - e.accepted_at)::float8 AS latency_seconds
-  FROM fresh f
-  LEFT JOIN events e ON e.user_id = f.user_id AND e.seq = f.from_seq;
-
--- without_cursor --
--- Return which of these users have no cursor yet.
-SELECT asked.user_id FROM unnest($1::text[]) AS asked (user_id)
- WHERE NOT EXISTS (SELECT FROM cursors c WHERE c.user_id = asked.user_id);
+       (SELECT extract(epoch FROM now() - e.accepted_at)::float8
+          FROM events e
+         WHERE e.user_id = f.user_id AND e.seq = f.from_seq) AS latency_seconds
+  FROM fresh f;
 
 -- page --
 -- Return the log of a user after a seq, at most $3 events and $4 bytes (the first always fits), with what became of each. One row without event when there is none.

@@ -72,7 +72,6 @@ class AgentWebSocketBridge:
 
     Raises:
         InvalidRequestError: user_id, run_id or thread_id breaks a rule.
-
     """
 
     def __init__(
@@ -223,7 +222,6 @@ class AgentWebSocketBridge:
 
         Raises:
             RunCancelledError: the user stopped the run (`cancel`).
-
         """
         run = Run()
         began = asyncio.get_running_loop().time()

@@ -40,7 +40,6 @@ class UnifiedToolDispatcher:
         bridge: The way to the user. `for_run` gives the same tools another one.
         timeout: Of a tool that sets none.
         max_threads: How many plain (not async) tools run at once.
-
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class UnifiedToolDispatcher:
 
         Raises:
             ToolDefinitionError: it cannot be a tool, or the name is taken.
-
         """
         timeout = self._timeout if timeout is None else timeout
         tool = new_tool(call, name=name, description=description, timeout=timeout)
@@ -126,7 +124,6 @@ class UnifiedToolDispatcher:
             name: Of a registered tool.
             arguments: By name, or a JSON object as text.
             call_id: The caller's own id of this call; both events carry it.
-
         """
         call = _Call(
             name=name, call_id=call_id or new_event_id(), began=time.perf_counter()

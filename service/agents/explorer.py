@@ -122,7 +122,6 @@ async def explore(
 
     Raises:
         FolderError: there is no such folder.
-
     """
     request = {"folder": folder.name, "question": question}
     async with bridge.run(agent=AGENT, request=request) as run:

@@ -94,7 +94,6 @@ class Folder:
 
     Raises:
         FolderError: there is no such folder, or it may not be read.
-
     """
 
     def __init__(self, root: Path) -> None:
@@ -121,7 +120,6 @@ class Folder:
 
         Raises:
             FolderError: outside, a link, not a regular file, or not readable.
-
         """
         *folders, name = _parts(path, field="path")
         with self._opened(folders, path) as directory, _named(path):
@@ -144,7 +142,6 @@ class Folder:
 
         Raises:
             FolderError: outside, a link, not a folder, or not readable.
-
         """
         start = "/".join(_parts(path, field="path", empty=True))
         with self._opened(start.split("/") if start else [], path or "."):

@@ -60,7 +60,6 @@ class FolderTools:
     Args:
         folder: Stays open as long as the tools are used.
         worker_time: The most that one expression or analysis may take.
-
     """
 
     def __init__(

@@ -83,7 +83,6 @@ async def ask_model(
 
     Raises:
         ModelError: the provider failed, or there was no answer within `max_steps`.
-
     """
     async with (
         bridge.run(agent=AGENT, request=question) as run,

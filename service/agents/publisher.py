@@ -88,7 +88,6 @@ class RetryPolicy:
         attempt: The most that one request may take.
         first_backoff: The upper bound of the first wait; doubles with each attempt.
         longest_backoff: The upper bound of any wait. `Retry-After` may be longer.
-
     """
 
     give_up_after: timedelta = timedelta(seconds=30)
@@ -115,7 +114,6 @@ class HttpPublisher:
         token: A bearer token with the scope `publish`, or what returns the current one.
         policy: When to try again and when to give up.
         u: Evenly distributed numbers in [0, 1).
-
     """
 
     def __init__(
@@ -151,7 +149,6 @@ class HttpPublisher:
         Raises:
             InvalidRequestError: (and its kinds) the service refuses the event for good.
             ServiceError: another typed error; temporary ones were tried again before.
-
         """
         draft = with_id(event)
         receipts = await self._publish([draft], _json_of(draft))
@@ -163,7 +160,6 @@ class HttpPublisher:
         Raises:
             InvalidRequestError: (and its kinds) the service refuses the batch for good.
             ServiceError: another typed error; temporary ones were tried again before.
-
         """
         receipts: list[Receipt] = []
         for batch in _batches([with_id(draft) for draft in drafts]):

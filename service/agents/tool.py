@@ -95,7 +95,6 @@ class Tool:
 
         Raises:
             ToolArgumentsError: names each argument and the rule it breaks.
-
         """
         named = arguments_from_json(given) if isinstance(given, str) else given
         try:
@@ -133,7 +132,6 @@ def new_tool(
     Raises:
         ToolDefinitionError: a bad name, no description, or a parameter that cannot be
             given by name or has no type.
-
     """
     name = name or str(getattr(call, "__name__", ""))
     if not _NAME.fullmatch(name):
@@ -215,7 +213,6 @@ def arguments_from_json(text: str) -> Mapping[str, object]:
 
     Raises:
         ToolArgumentsError: it is not a JSON object.
-
     """
     try:
         named = json.loads(text or "{}")

@@ -5,7 +5,7 @@ grow by themselves to what the database takes per round trip.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeAlias
 
@@ -28,7 +28,6 @@ class CommitGroups:
         max_waiting: The most events that may wait, and `max_waiting_bytes` of data;
             beyond that batches are refused with `UnavailableError`: a stalled
             database must not fill the memory.
-
     """
 
     def __init__(
@@ -48,8 +47,18 @@ class CommitGroups:
         self._waiting: deque[_Submission] = deque()
         self._events_waiting = 0
         self._bytes_waiting = 0
+        self._users: Counter[str] = Counter()  # of batches taken and not committed
         self._changed = asyncio.Event()
         self._closing = False
+
+    @property
+    def events_waiting(self) -> int:
+        """How many events wait for the commit after the one in flight."""
+        return self._events_waiting
+
+    def holds(self, user_id: str) -> bool:
+        """Whether a batch that begins with this user's event is not committed yet."""
+        return user_id in self._users
 
     def submit(self, batch: Batch) -> "asyncio.Future[BatchResult]":
         """Return the future result of a batch; it is done after the commit."""
@@ -62,6 +71,7 @@ class CommitGroups:
             raise UnavailableError("too many events wait for the database")
         future: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, future))
+        self._users[batch[0].user_id] += 1
         self._events_waiting += len(batch)
         self._bytes_waiting += size
         self._changed.set()
@@ -75,7 +85,9 @@ class CommitGroups:
                     self._changed.clear()
                     await self._changed.wait()
                     continue
-                await self._commit_group(self._take_group())
+                group = self._take_group()
+                await self._commit_group(group)
+                self._forget(group)
         finally:
             self._closing = True
             _fail(self._waiting, UnavailableError("stopped before the commit"))
@@ -96,6 +108,13 @@ class CommitGroups:
         self._events_waiting -= events
         self._bytes_waiting -= size
         return group
+
+    def _forget(self, group: Sequence[_Submission]) -> None:
+        for batch, _ in group:
+            user_id = batch[0].user_id
+            self._users[user_id] -= 1
+            if not self._users[user_id]:
+                del self._users[user_id]
 
     async def _commit_group(self, group: Sequence[_Submission]) -> None:
         try:

@@ -28,7 +28,6 @@ class Redelivery:
         schedule: Delays and budget.
         random: Returns an evenly distributed number in [0, 1).
         metrics: Where counts go.
-
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class Redelivery:
             device_id: Which device failed.
             attempt: The attempt and its reason.
             kill: Every session that holds the event refused it for good.
-
         """
         failures = await self._store.record_failure(
             user_id, attempt.seq, attempt.attempt, attempt.reason, device_id

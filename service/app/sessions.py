@@ -66,7 +66,6 @@ class UnifiedWebSocketManager:
         limits, node, tuning: See there.
         new_id: Returns an unguessable connection id.
         clock, metrics: See there.
-
     """
 
     def __init__(
@@ -288,12 +287,15 @@ class UnifiedWebSocketManager:
         encoded: dict[int, bytes] = {}
         for live in sessions:
             frames: list[bytes] = []
+            offer = live.session.offer
             for event in events:
-                if not live.session.offer(event.seq, len(event.data), now):
+                seq = event.seq
+                if not offer(seq, len(event.data), now):
                     continue
-                if event.seq not in encoded:
-                    encoded[event.seq] = wire.encode_event(event)
-                frames.append(encoded[event.seq])
+                frame = encoded.get(seq)
+                if frame is None:
+                    frame = encoded[seq] = wire.encode_event(event)
+                frames.append(frame)
             if frames:
                 live.socket.send(frames)
             self._perform(live, live.session.pump())

@@ -26,7 +26,6 @@ class Settling:
     Args:
         store: The truth.
         on_settled: Hears of what was open and is settled now, after each commit.
-
     """
 
     def __init__(
@@ -39,7 +38,6 @@ class Settling:
         self._on_settled = on_settled
         self._group = SettlementGroup()
         self._waiters: list[asyncio.Future[None]] = []
-        self._committing: list[asyncio.Future[None]] = []
         self._changed = asyncio.Event()
         self._closing = False
 
@@ -63,18 +61,18 @@ class Settling:
 
     async def run(self) -> None:
         """Commit groups until `close` was called and nothing waits."""
+        waiters: list[asyncio.Future[None]] = []
         try:
             while self._group or not self._closing:
                 if not self._group:
                     self._changed.clear()
                     await self._changed.wait()
                     continue
-                self._committing, self._waiters = self._waiters, []
-                failure = await self._commit(self._group.take())
-                _answer(self._committing, failure)
+                waiters, self._waiters = self._waiters, []
+                _answer(waiters, await self._commit(self._group.take()))
         finally:
             stopped = UnavailableError("stopped before the commit")
-            _answer([*self._committing, *self._waiters], stopped)
+            _answer([*waiters, *self._waiters], stopped)
 
     async def _commit(self, wishes: Sequence[Settlement]) -> ServiceError | None:
         """Commit one group; return why not, if it was given up."""

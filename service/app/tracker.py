@@ -25,6 +25,7 @@ from service.core.event import (
     Batch,
     BatchResult,
     Event,
+    Priority,
     Receipt,
     StoredEvent,
 )
@@ -41,7 +42,8 @@ from service.observe.metrics import Metrics
 T = TypeVar("T")
 log = structlog.get_logger()
 
-_WRITERS = 2  # two writers keep the database busy while one round trip ends
+_WRITERS = 2  # the second keeps the database busy when the first cannot
+_ENOUGH_WAITING = 64  # events, from which a batch goes to the next writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,6 @@ class EventDeliveryTracker:
         clock: For the times in receipts of ephemeral events.
         new_id: Returns a new unique, time-ordered event id.
         metrics: Where counts go.
-
     """
 
     def __init__(
@@ -131,7 +132,6 @@ class EventDeliveryTracker:
             InvalidRequestError: a field breaks a rule (it is named).
             EventConflictError: the id was published before with another body.
             UnavailableError: the database is away; nothing was stored.
-
         """
         event = new_event(draft, event_id=self._new_id())
         (receipt,) = await self._accept([event])
@@ -156,7 +156,9 @@ class EventDeliveryTracker:
         return await self._accept(events)
 
     async def _accept(self, events: Sequence[Event]) -> Sequence[Receipt]:
-        durable = [event for event in events if not event.ephemeral]
+        durable = [event for event in events if event.priority is not Priority.LOW]
+        if len(durable) == len(events):
+            return await self.submit(events) if events else ()
         stored = iter(await self.submit(durable) if durable else ())
         return [
             self._pass_on(event) if event.ephemeral else next(stored)
@@ -165,13 +167,25 @@ class EventDeliveryTracker:
 
     async def submit(self, batch: Batch) -> Sequence[Receipt]:
         """Store valid durable events whole or not at all; see `publish_many`."""
-        # One user's events take the same writer, so that they are pushed in order
-        # without a look at the log. (A batch for several users goes by its first.)
-        writer = hash(batch[0].user_id) % _WRITERS
-        result = await self._publishing[writer].submit(batch)
+        result = await self._writer_for(batch[0].user_id).submit(batch)
         if isinstance(result, EventConflictError):
             raise result
         return result
+
+    def _writer_for(self, user_id: str) -> CommitGroups:
+        """Return the writer for a batch that begins with this user's event.
+
+        A user's events take the same writer while any of them is under way, so that
+        they are pushed in order without a look at the log. Otherwise the first one
+        with room: few large commits cost less than many small ones.
+        """
+        for writer in self._publishing:
+            if writer.holds(user_id):
+                return writer
+        for writer in self._publishing:
+            if writer.events_waiting < _ENOUGH_WAITING:
+                return writer
+        return min(self._publishing, key=lambda writer: writer.events_waiting)
 
     def _pass_on(self, event: Event) -> Receipt:
         _tell(self.callbacks.ephemeral, event)
@@ -185,16 +199,19 @@ class EventDeliveryTracker:
 
     async def _commit(self, batches: Sequence[Batch]) -> Sequence[BatchResult]:
         results = await self._store.publish(batches)
-        answered = [
-            (event, receipt)
-            for batch, result in zip(batches, results, strict=True)
-            if not isinstance(result, EventConflictError)
-            for event, receipt in zip(batch, result, strict=True)
-        ]
-        stored = [_stored(event, r) for event, r in answered if not r.repeat]
+        stored: list[StoredEvent] = []
+        repeats = 0
+        for batch, result in zip(batches, results, strict=True):
+            if isinstance(result, EventConflictError):
+                continue
+            for event, receipt in zip(batch, result, strict=True):
+                if receipt.repeat:
+                    repeats += 1
+                else:
+                    stored.append(_stored(event, receipt))
         self._metrics.committed(
-            (event.priority.value for event in stored),
-            repeats=len(answered) - len(stored),
+            [event.priority for event in stored],
+            repeats=repeats,
         )
         _tell(self.callbacks.committed, stored)
         return results
@@ -230,7 +247,6 @@ class EventDeliveryTracker:
 
         Raises:
             NotFoundError: the user has no such event.
-
         """
         event = await self._find(user_id, event_id)
         wish = Settlement(user_id, event.seq, event.seq, Outcome.CONFIRMED, device_id)
@@ -242,7 +258,6 @@ class EventDeliveryTracker:
 
         Raises:
             NotFoundError: the user has no such event.
-
         """
         event = await self._find(user_id, event_id)
         await self.bury(user_id, event.seq, reason=reason)
@@ -257,7 +272,8 @@ class EventDeliveryTracker:
     def _on_settled(self, settled: Sequence[Settled]) -> None:
         for fact in settled:
             self._metrics.settled(fact.outcome.value, fact.count, fact.latency_seconds)
-            self._resolve(fact)
+            if self._waiters:
+                self._resolve(fact)
         _tell(self.callbacks.settled, settled)
 
     # ---- waiting ----
@@ -302,8 +318,6 @@ class EventDeliveryTracker:
             del self._waiters[key]
 
     def _resolve(self, fact: Settled) -> None:
-        if not self._waiters:
-            return
         for seq in range(fact.from_seq, fact.to_seq + 1):
             for waiter in self._waiters.get((fact.user_id, seq), ()):
                 if not waiter.done():
@@ -331,7 +345,6 @@ class EventDeliveryTracker:
 
         Raises:
             NotFoundError: nobody (or not this user) was sent such an event.
-
         """
         events = await self._store.find(event_id, user_id)
         if not events:

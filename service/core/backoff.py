@@ -11,7 +11,6 @@ class Schedule:
         delays_seconds: The wait after failed attempt 1, 2, …; one more attempt than
             delays makes the budget.
         jitter: The share by which a wait may be shorter or longer (0 to 1).
-
     """
 
     delays_seconds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
@@ -28,7 +27,6 @@ class Schedule:
         Args:
             failures: Failed attempts so far, from 1 to the budget minus one.
             u: Evenly distributed in [0, 1); randomness is the caller's.
-
         """
         base = self.delays_seconds[failures - 1]
         return base * (1 - self.jitter + 2 * self.jitter * u)

@@ -63,7 +63,6 @@ def state_of(outcome: Outcome | None, *, held: bool) -> State:
     Args:
         outcome: Its settlement's outcome, or None while it is open.
         held: Whether a live session holds it unacknowledged.
-
     """
     if outcome is not None:
         return State(outcome.value)
@@ -88,7 +87,6 @@ class Failures:
         counted: Whether the one just reported was recorded.
         since_last_seconds: Age of the newest recorded failure.
         settled: The outcome if the event is settled already.
-
     """
 
     count: int
@@ -117,7 +115,6 @@ def after_failure(
         failures: What is on record.
         schedule: Delays and budget.
         u: Evenly distributed in [0, 1).
-
     """
     if failures.settled is not None:
         return failures.settled

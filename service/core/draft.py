@@ -40,7 +40,6 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         priority: By default the type's.
         expires_in_seconds: By default the priority's (24 h; critical, high 7 d).
         trace: A W3C `traceparent`.
-
     """
 
     user_id: str
@@ -64,9 +63,8 @@ def new_event(draft: Draft, *, event_id: str) -> Event:
     Raises:
         InvalidRequestError: names every field that breaks a rule.
         EventTooLargeError: `data` is over 256 KiB encoded.
-
     """
-    faults = _faults(draft)
+    faults = () if _is_plain(draft) else _faults(draft)
     if faults:
         raise InvalidRequestError("; ".join(map(str, faults)), faults=faults)
     priority = (
@@ -91,7 +89,6 @@ def encode_data(data: object) -> bytes:
     Raises:
         InvalidRequestError: not JSON, not UTF-8, or nested too deep.
         EventTooLargeError: over the limit.
-
     """
     encoded = _encode(data)
     if len(encoded) > MAX_EVENT_BYTES:
@@ -141,6 +138,30 @@ def deeper_than(json_text: bytes, limit: int) -> bool:
     return max(depths, default=0) > limit
 
 
+def _is_plain(draft: Draft) -> bool:
+    """Whether a draft is valid at first sight; `_faults` says what is wrong."""
+    return (
+        draft.priority is None
+        and draft.expires_in_seconds is None
+        and _is_name(draft.user_id)
+        and _is_name(draft.type)
+        and (draft.event_id is None or _is_name(draft.event_id))
+        and (draft.run_id is None or _is_name(draft.run_id))
+        and (draft.thread_id is None or _is_name(draft.thread_id))
+        and (draft.trace is None or _is_name(draft.trace))
+    )
+
+
+def _is_name(value: object) -> bool:
+    # isprintable also refuses control characters and lone surrogates, which
+    # PostgreSQL's text and JSON's UTF-8 could not hold.
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_NAME_CHARS
+        and value.isprintable()
+    )
+
+
 def _faults(draft: Draft) -> Sequence[Fault]:
     return [
         *_name_faults("user_id", draft.user_id),
@@ -157,9 +178,7 @@ def _faults(draft: Draft) -> Sequence[Fault]:
 def _name_faults(field: str, value: object) -> Sequence[Fault]:
     if not isinstance(value, str) or not value:
         return [Fault(field, "is missing")]
-    # isprintable also refuses control characters and lone surrogates, which
-    # PostgreSQL's text and JSON's UTF-8 could not hold.
-    if len(value) > MAX_NAME_CHARS or not value.isprintable():
+    if not _is_name(value):
         return [Fault(field, f"1 to {MAX_NAME_CHARS} printable characters")]
     return ()
 

@@ -1,7 +1,6 @@
 """Values of delivery: what a publisher gives, what the log holds, what comes back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -79,8 +78,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return self.priority is Priority.LOW
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Proof that an event is stored (or, for an ephemeral one, that it was passed on).
 
     `repeat` is true when the same event had been accepted before.

@@ -2,7 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
 class InFlight:
@@ -28,8 +29,7 @@ class InFlight:
         self.settled_by: str | None = None  # another device that confirmed it
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What an ack took out of the window.
 
     Args:
@@ -37,7 +37,6 @@ class Taken:
         ranges: Those that still needed a confirmation, closed and ascending.
         sent_at: When the first of them was written.
         waiting: Those among them that waited for another attempt.
-
     """
 
     count: int

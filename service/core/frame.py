@@ -62,7 +62,6 @@ def parse(payload: bytes) -> Sequence[ClientFrame]:
     Raises:
         FrameTooLargeError: over 64 KiB.
         FrameError: not JSON, nested deeper than 32, or a key of the wrong type.
-
     """
     if len(payload) > MAX_CLIENT_FRAME_BYTES:
         raise FrameTooLargeError(
@@ -212,7 +211,6 @@ def text(field: str, value: str | None) -> str:
 
     Raises:
         FrameError: it is missing, too long or not printable.
-
     """
     if not value or len(value) > MAX_TEXT_CHARS or not value.isprintable():
         raise FrameError(f"{field}: 1 to {MAX_TEXT_CHARS} printable characters")
@@ -231,7 +229,6 @@ def check_ranges(
 
     Raises:
         FrameError: they are not.
-
     """
     if len(ranges) > MAX_RANGES:
         raise FrameError(f"{field}: at most {MAX_RANGES} ranges")

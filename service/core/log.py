@@ -16,7 +16,6 @@ class LogEntry:
         outcome: Its settlement, or None while it is open.
         failures: How many attempts failed so far.
         overdue: Open, but past its expiry.
-
     """
 
     event: StoredEvent

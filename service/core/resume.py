@@ -24,7 +24,6 @@ class Stream:
         head_seq: The newest seq (0: none).
         settled_seq: Everything up to it is settled.
         pruned_seq: Everything up to it is gone from the log.
-
     """
 
     epoch: str
@@ -42,7 +41,6 @@ class Answer:
         from_seq: The first seq that will be sent or declared.
         acked: What the cursor in `hello` confirms, as closed ranges.
         new_epoch: The stream must get a new epoch before the session starts.
-
     """
 
     resume: Resume

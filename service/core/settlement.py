@@ -1,14 +1,14 @@
 """Outcomes on their way to the database, and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from service.core import ranges
 from service.core.delivery import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """A wish: settle these seqs, as far as they are still open.
 
     `sent_at` is when the first of them was written to the device (since 1970).
@@ -22,8 +22,7 @@ class Settlement:
     sent_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """A fact: these seqs were open and are settled now.
 
     `latency_seconds` is the age of the first of them at that time.
@@ -51,6 +50,7 @@ class SettlementGroup:
     def __init__(self) -> None:
         self._wishes: list[Settlement] = []
         self._claimed: dict[str, ranges.Ranges] = {}
+        self._last_of: dict[str, int] = {}  # user → index of the latest wish appended
 
     def __bool__(self) -> bool:
         return bool(self._wishes)
@@ -60,7 +60,7 @@ class SettlementGroup:
         claimed = self._claimed.get(wish.user_id, ranges.EMPTY)
         asked = ((wish.from_seq, wish.to_seq),)
         if not claimed or wish.from_seq > claimed[-1][1]:
-            self._wishes.append(wish)  # the common case
+            self._append(wish)  # the common case
         else:
             self._wishes.extend(
                 Settlement(
@@ -70,9 +70,31 @@ class SettlementGroup:
             )
         self._claimed[wish.user_id] = ranges.add(claimed, wish.from_seq, wish.to_seq)
 
+    def _append(self, wish: Settlement) -> None:
+        """Keep a wish; one that goes on where its user's last ended makes it longer.
+
+        A client that acks every event then leaves one range per commit all the same.
+        """
+        at = self._last_of.get(wish.user_id)
+        if at is not None and _goes_on(self._wishes[at], wish):
+            longer = msgspec.structs.replace(self._wishes[at], to_seq=wish.to_seq)
+            self._wishes[at] = longer
+            return
+        self._last_of[wish.user_id] = len(self._wishes)
+        self._wishes.append(wish)
+
     def take(self) -> Sequence[Settlement]:
         """Return everything and start anew."""
         wishes = self._wishes
         self._wishes = []
         self._claimed = {}
+        self._last_of = {}
         return wishes
+
+
+def _goes_on(wish: Settlement, later: Settlement) -> bool:
+    return (
+        later.from_seq == wish.to_seq + 1
+        and later.outcome is wish.outcome
+        and later.device_id == wish.device_id
+    )

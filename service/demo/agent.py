@@ -30,7 +30,6 @@ async def run_agent(
     Raises:
         FolderError: there is no such folder.
         ModelError: the model's provider failed.
-
     """
     run_id = f"run-{uuid_utils.uuid7()}"
     bridge = AgentWebSocketBridge(publisher, user_id=user_id, run_id=run_id)

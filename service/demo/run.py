@@ -110,6 +110,7 @@ class _Demo:
             wiring.connect(settings) as service,
             wiring.serving(service, listener),
         ):
+            wiring.collect_garbage_rarely()
             self._screen.step(f"service on http://{_HOST}:{port}")
             yield service
 

@@ -18,7 +18,6 @@ def configure(*, form: str, level: str) -> None:
     Args:
         form: `json` or `console`.
         level: The least severity that is written.
-
     """
     shared: Sequence[Processor] = (
         structlog.contextvars.merge_contextvars,

@@ -1,6 +1,7 @@
 """Counters and histograms under their contract names, on a registry of their own."""
 
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
@@ -109,12 +110,10 @@ class Metrics:
 
     def committed(self, priorities: Iterable[str], *, repeats: int) -> None:
         """Count one publish commit: the priorities of what is new, and repeats."""
-        new: dict[str, int] = {}
-        for priority in priorities:
-            new[priority] = new.get(priority, 0) + 1
+        new = Tally(priorities)
         for priority, count in new.items():
             self._published.labels(priority).inc(count)
-        self._groups.observe(sum(new.values()) + repeats)
+        self._groups.observe(new.total() + repeats)
         self._deduplicated.inc(repeats)
 
     def settled(self, outcome: str, count: int, latency_seconds: float | None) -> None:

@@ -53,7 +53,6 @@ async def body_of(request: Request, *, at_most: int) -> bytes:
 
     Raises:
         BatchTooLargeError: it has more than `at_most` bytes.
-
     """
     body = bytearray()
     async for chunk in request.stream():

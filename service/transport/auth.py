@@ -51,7 +51,6 @@ class Tokens:
         secret: Key of the signature, at least 32 characters.
         issuer, audience: Required in every token.
         wall: The clock.
-
     """
 
     def __init__(
@@ -84,7 +83,6 @@ class Tokens:
 
         Raises:
             AuthenticationError: missing, malformed, badly signed or expired.
-
         """
         if not authorization or not authorization.startswith(_BEARER):
             raise AuthenticationError("Authorization: Bearer <token> is missing")
@@ -118,7 +116,6 @@ class Credentials:
         tokens: Signs and checks tokens.
         store: Keeps tickets and codes.
         wall, monotonic: The clocks.
-
     """
 
     def __init__(
@@ -157,7 +154,6 @@ class Credentials:
 
         Raises:
             AuthenticationError: unknown, used, or older than 30 s.
-
         """
         grant = await self._store.take(ticket, kind=_TICKET)
         if grant is None:
@@ -176,7 +172,6 @@ class Credentials:
 
         Raises:
             AuthenticationError: unknown, used, or older than 10 min.
-
         """
         grant = await self._store.take(code, kind=_CODE)
         if grant is None:

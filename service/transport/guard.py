@@ -51,7 +51,6 @@ class Guard:
         allowed_origins: Exact values of Origin; none means: not a browser.
         open_paths: Paths that any Host may ask for: the platform's probes come by
             address.
-
     """
 
     def __init__(

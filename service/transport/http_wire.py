@@ -69,7 +69,6 @@ def parse_drafts(body: bytes) -> tuple[Sequence[Draft], bool]:
 
     Raises:
         InvalidRequestError: not JSON, a missing, unknown or mistyped field.
-
     """
     if not bytes(parse(body, _Keys).events):
         return [parse(body, DraftBody).draft()], False
@@ -103,7 +102,7 @@ def body_schema(shape: type[msgspec.Struct]) -> dict[str, object]:
 
 def receipt(value: Receipt, outcome: Outcome | None = None) -> dict[str, object]:
     """Return a receipt as JSON; `outcome` only if it was waited for."""
-    body = asdict(value)
+    body = msgspec.structs.asdict(value)
     if outcome is not None:
         body["outcome"] = outcome
     return body

@@ -49,6 +49,8 @@ _CONNECTION_LOST = 1006
 _log = logging.getLogger("service.socket")
 
 _TEXT = 0x81  # a whole text message, unmasked: the first byte of its header
+_HEADER_7 = [bytes((_TEXT, size)) for size in range(126)]
+_HEADER_16 = struct.Struct("!BBH").pack
 
 
 class Gate:
@@ -59,7 +61,6 @@ class Gate:
         allowed_origins: Exact values of Origin; no Origin means: not a browser.
         identify: Turns an Authorization header into an identity.
         admit: Whether there is room for one more connection.
-
     """
 
     def __init__(
@@ -82,7 +83,6 @@ class Gate:
             PermissionDeniedError: wrong path, Host or Origin.
             AuthenticationError: an Authorization header that does not hold.
             UnavailableError: no room.
-
         """
         headers = request.headers
         if request.path.split(b"?")[0] != Path.SOCKET.encode():
@@ -191,7 +191,7 @@ class SocketListener(WSListener):
             return
         size = self._frame_events
         if size == 1 or len(frames) == 1:
-            self._write(b"".join(_framed(frame) for frame in frames))
+            self._write(b"".join(map(_framed, frames)))
             return
         for start in range(0, len(frames), size):
             some = frames[start : start + size]
@@ -219,9 +219,9 @@ def _framed(message: bytes) -> bytes:
     """Return a WebSocket text frame, as servers send it (RFC 6455, section 5.2)."""
     size = len(message)
     if size < 126:
-        return bytes((_TEXT, size)) + message
+        return _HEADER_7[size] + message
     if size < 65_536:
-        return struct.pack("!BBH", _TEXT, 126, size) + message
+        return _HEADER_16(_TEXT, 126, size) + message
     return struct.pack("!BBQ", _TEXT, 127, size) + message
 
 
@@ -239,7 +239,6 @@ def socket_protocol(
         gate: Decides before the upgrade.
         monotonic: The clock.
         frame_events: How many events may share one WebSocket message.
-
     """
 
     def listener(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:

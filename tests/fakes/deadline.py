@@ -13,7 +13,6 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
 
     Raises:
         TimeoutError: naming what did not come.
-
     """
     limit = asyncio.timeout(seconds)
     try:
@@ -32,7 +31,6 @@ async def eventually(
 
     Raises:
         TimeoutError: it does not hold in time.
-
     """
     async with deadline(within_seconds, "what was expected"):
         while not await holds():  # noqa: ASYNC110 -- it may be in another process

@@ -58,7 +58,6 @@ class RawClient:
         Raises:
             TimeoutError: none came in time.
             ConnectionClosed: the socket was closed before.
-
         """
         async with deadline(within_seconds, f"a frame of {types}"):
             while True:

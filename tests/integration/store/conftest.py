@@ -13,9 +13,11 @@ SCHEDULE = Schedule(delays_seconds=(0.25, 0.25, 0.25, 0.25))
 
 
 @pytest.fixture
-def store(database: DatabaseManager) -> PostgresStore:
+async def store(database: DatabaseManager) -> AsyncIterator[PostgresStore]:
     """The event store of one node."""
-    return PostgresStore(database, schedule=SCHEDULE)
+    store = PostgresStore(database, schedule=SCHEDULE)
+    yield store
+    await store.close()
 
 
 @pytest.fixture
@@ -24,5 +26,7 @@ async def other_store(database_url: str) -> AsyncIterator[PostgresStore]:
     database = await DatabaseManager.connect(
         database_url, pool_size=4, statement_timeout_seconds=10.0
     )
-    yield PostgresStore(database, schedule=SCHEDULE)
+    store = PostgresStore(database, schedule=SCHEDULE)
+    yield store
+    await store.close()
     await database.close(grace_seconds=1.0)

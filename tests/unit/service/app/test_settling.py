@@ -72,7 +72,7 @@ async def test_what_comes_during_a_commit_is_one_group() -> None:
         settling.add([wish(3), wish(4)])
         store.open.set()
 
-    assert [[wish(1)], [wish(2), wish(3), wish(4)]] == store.settled
+    assert [[wish(1)], [wish(2, 4)]] == store.settled
 
 
 async def test_the_first_wish_wins() -> None:

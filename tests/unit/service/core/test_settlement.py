@@ -31,9 +31,32 @@ def test_wishes_that_do_not_meet_pass_as_they_are() -> None:
     """
     Ascending wishes, and those of different users, are kept whole and in order.
     """
-    wishes = [wish(1, 3), wish(4, 4), wish(9, 9), wish(2, 8, user="v")]
+    wishes = [wish(1, 3), wish(5, 5), wish(9, 9), wish(2, 8, user="v")]
 
     assert wishes == list(group(*wishes).take())
+
+
+def test_wishes_that_go_on_become_one() -> None:
+    """
+    A device that acks every event leaves one range per commit, sent when its first was.
+    """
+    later = Settlement("u", 2, 2, Outcome.CONFIRMED, "d", 9.0)
+    other_device = Settlement("u", 5, 5, Outcome.CONFIRMED, "e", 2.0)
+    waiting = group(
+        wish(1, 1),
+        wish(1, 1, user="v"),
+        later,
+        wish(3, 4),
+        other_device,
+        wish(6, 6, Outcome.EXPIRED),
+    )
+
+    assert [
+        wish(1, 4),
+        wish(1, 1, user="v"),
+        other_device,
+        wish(6, 6, Outcome.EXPIRED),
+    ] == list(waiting.take())
 
 
 def test_the_first_wish_wins() -> None:

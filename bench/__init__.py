@@ -1,0 +1,1 @@
+"""Measurements of the service beside a peer; see README.md."""
