@@ -4,6 +4,8 @@ Taking a connection from the pool and giving it back costs more than sending a
 statement. The few callers that never rest (publish and settle) keep theirs.
 """
 
+from contextlib import suppress
+
 import asyncpg
 
 from service.adapters.database import Connection, DatabaseManager
@@ -67,5 +69,6 @@ class KeptConnections:
 
     async def _lose(self, connection: Connection) -> None:
         self._may_take += 1
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # it broke: the pool has it back already
+            connection.terminate()
         await self._database.give_back(connection)
