@@ -21,9 +21,11 @@ MAX_PATH_DEPTH = 40
 MAX_ENTRIES = 20_000
 SKIPPED_FOLDERS = frozenset(
     {
+        ".data",  # the demo's own database
         ".git",
         ".hg",
         ".hypothesis",
+        ".import_linter_cache",
         ".mypy_cache",
         ".pytest_cache",
         ".ruff_cache",

@@ -43,10 +43,12 @@ async def run_demo(folder: Path, port: int, settings: DemoSettings) -> int:
     logs.configure(form="console", level="error" if settings.ci else "warning")
     async with asyncio.TaskGroup() as tasks:
         told = tasks.create_task(wiring.until_told_to_stop())
-        work = tasks.create_task(_Demo(folder, settings, told).run(port))
+        demo = _Demo(folder, settings, told)
+        work = tasks.create_task(demo.run(port))
         await asyncio.wait({told, work}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
-        work.cancel()
+        if not demo.over:
+            work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             return await work
     return EXIT_INTERRUPTED
@@ -61,6 +63,7 @@ class _Demo:
         self._told = told
         self._screen = Screen()
         self._tally = Tally(USER, time.monotonic)
+        self.over = False  # the agent's run is, and only the service stays up
 
     async def run(self, port: int) -> int:
         """Start everything, run the agent, wait for the confirmations."""
@@ -70,6 +73,7 @@ class _Demo:
                 findings = await self._agent(service)
                 self._screen.findings(findings)
                 self._screen.counts(self._tally, service.metrics.redelivered)
+                self.over = True
                 if not self._settings.ci:
                     self._screen.note("the service stays up; Ctrl-C ends it")
                     await self._told
