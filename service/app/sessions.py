@@ -83,6 +83,8 @@ class UnifiedWebSocketManager:
         metrics: Metrics,
     ) -> None:
         self.roster = Roster()
+        # Called with the user and the run when a user asks for its end.
+        self.on_cancel: list[Callable[[str, str], None]] = []
         self._tracker = tracker
         self._store = store
         self._redelivery = redelivery
@@ -208,12 +210,17 @@ class UnifiedWebSocketManager:
                 identity = await self._authenticate(ticket)
                 self._perform(live, live.session.renewed(identity))
             case Cancel(run_id):
-                log.info(
-                    LogEvent.CANCEL_REQUESTED,
-                    **{LogField.USER_ID: live.user_id, LogField.RUN_ID: run_id},
-                )
+                self._cancel(live.user_id, run_id)
             case _:
                 raise AssertionError(action)
+
+    def _cancel(self, user_id: str, run_id: str) -> None:
+        log.info(
+            LogEvent.CANCEL_REQUESTED,
+            **{LogField.USER_ID: user_id, LogField.RUN_ID: run_id},
+        )
+        for callback in self.on_cancel:
+            callback(user_id, run_id)
 
     async def _read(self, live: LiveSession, action: Read) -> None:
         try:

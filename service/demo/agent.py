@@ -1,5 +1,6 @@
 """The agent that the demo runs: it explores a folder, with a model if there is one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import uuid_utils
@@ -20,9 +21,13 @@ _QUESTION = (
 
 
 async def run_agent(
-    folder: Path, publisher: Publisher, user_id: str, settings: DemoSettings
+    folder: Path,
+    publisher: Publisher,
+    user_id: str,
+    settings: DemoSettings,
+    on_cancel: "list[Callable[[str, str], None]]",
 ) -> str:
-    """Explore a folder for a user and return the findings.
+    """Explore a folder for a user, until it asks to stop, and return the findings.
 
     With a provider's key and MODEL_NAME in the environment that model drives the
     tools; otherwise a fixed plan does. The tools are the same, and really read.
@@ -30,9 +35,25 @@ async def run_agent(
     Raises:
         FolderError: there is no such folder.
         ModelError: the model's provider failed.
+        RunCancelledError: the user asked to stop.
     """
     run_id = f"run-{uuid_utils.uuid7()}"
     bridge = AgentWebSocketBridge(publisher, user_id=user_id, run_id=run_id)
+
+    def cancel(whose: str, which: str) -> None:
+        if (whose, which) == (user_id, run_id):
+            bridge.cancel()
+
+    on_cancel.append(cancel)
+    try:
+        return await _explore(folder, bridge, settings)
+    finally:
+        on_cancel.remove(cancel)
+
+
+async def _explore(
+    folder: Path, bridge: AgentWebSocketBridge, settings: DemoSettings
+) -> str:
     dispatcher = UnifiedToolDispatcher(bridge)
     model = _model(settings)
     if model is None:

@@ -12,6 +12,7 @@ from service import wiring
 from service.adapters import migrations
 from service.adapters.embedded_postgres import EmbeddedPostgres
 from service.adapters.secret_file import local_secret
+from service.agents.bridge import RunCancelledError
 from service.client import EventFrame, connect
 from service.contract import Env
 from service.contract import Path as HttpPath
@@ -153,12 +154,22 @@ class _Demo:
         with self._screen.progress(self._tally) as line:
             async with asyncio.TaskGroup() as tasks:
                 following = tasks.create_task(_follow(line.update))
-                findings = await run_agent(
-                    self._folder, service.tracker, USER, self._settings
-                )
+                findings = await self._findings(service)
                 await _before(_CONFIRM_WAIT_SECONDS, lambda: not self._tally.open)
                 following.cancel()
         return findings
+
+    async def _findings(self, service: Service) -> str:
+        try:
+            return await run_agent(
+                self._folder,
+                service.tracker,
+                USER,
+                self._settings,
+                service.manager.on_cancel,
+            )
+        except RunCancelledError:
+            return "Nothing more: its user stopped it."
 
 
 async def _handled(_event: EventFrame) -> None:

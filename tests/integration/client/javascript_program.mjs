@@ -1,6 +1,7 @@
 // A program that uses the browser client in Node, driven over stdin and seen over
 // stdout. The twin of python_program.py; programs.py says what both understand.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 import { connect } from "../../../service/web/client/client.js";
@@ -42,6 +43,8 @@ async function onEvent({ seq, attempt = 1 }) {
 
 const client = connect({
   url: options.url,
+  // Node.js before 20.10 has none; Debian's package does it there.
+  webSocket: globalThis.WebSocket ?? createRequire(import.meta.url)("ws"),
   device: "d1",
   storage,
   getTicket: options.tickets === undefined ? undefined : getTicket,

@@ -12,10 +12,12 @@ Lines on stdin: `release`, `renew`, `cancel`, `close`. Lines on stdout: JSON obj
 """
 
 import asyncio
+import functools
 import json
 import shutil
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -116,4 +118,12 @@ class Runner:
         if node is None:
             pytest.skip("node is missing")
         program = str(HERE / "javascript_program.mjs")
-        return [node, "--no-warnings", "--experimental-websocket", program]
+        return [node, "--no-warnings", *_websocket_flag(node), program]
+
+
+@functools.cache
+def _websocket_flag(node: str) -> Sequence[str]:
+    """Return what gives this Node.js a WebSocket; nothing if it has one, or none."""
+    flag = "--experimental-websocket"
+    tried = subprocess.run([node, flag, "-e", "0"], capture_output=True, check=False)
+    return [flag] if tried.returncode == 0 else []
