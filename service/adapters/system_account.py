@@ -10,6 +10,7 @@ is ever made readable above the cluster's own folder.
 
 import os
 import pwd
+import shutil
 import stat
 import struct
 import subprocess
@@ -64,7 +65,9 @@ def account_for(cluster: Path) -> Account | None:
 def _system_user() -> pwd.struct_passwd:
     with suppress(KeyError):
         return pwd.getpwnam(NAME)
-    command = ["useradd", "--system", "--user-group", "--no-create-home"]
+    # Root's PATH may lack the folders of system commands (after a plain `su`).
+    useradd = shutil.which("useradd", path=f"{os.defpath}:/usr/sbin:/sbin")
+    command = [useradd or "useradd", "--system", "--user-group", "--no-create-home"]
     command += ["--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", NAME]
     detail = "useradd is missing"
     with suppress(FileNotFoundError):

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
+import "../../unit/web/globals.js";
 import { connect } from "../../../service/web/client/client.js";
 
 const options = JSON.parse(process.argv[2]);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import "./globals.js";
 import { connect } from "../../../service/web/client/client.js";
 
 /** A socket whose other end is the test. */

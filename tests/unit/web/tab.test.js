@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import "./globals.js";
 import { tabDevice } from "../../../service/web/client/tab.js";
 
 /** The Web Locks of one browser, as far as exclusive locks with a signal go. */
