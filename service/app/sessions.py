@@ -36,7 +36,12 @@ from service.core.limits import Identity, Limits, Node
 from service.core.resume import resume
 from service.core.session import Session
 from service.core.settlement import Settled, Settlement
-from service.errors import AuthenticationError, ServiceError, UnavailableError
+from service.errors import (
+    AckAheadError,
+    AuthenticationError,
+    ServiceError,
+    UnavailableError,
+)
 from service.observe.metrics import Metrics
 
 _AWAY_SECONDS = 1.0  # until what the database could not answer is asked again
@@ -171,6 +176,8 @@ class UnifiedWebSocketManager:
                     sent_at=self._wall(action.sent_at),
                 )
             elif isinstance(action, Close):
+                if action.reason == AckAheadError.code:
+                    self._metrics.ack_rejected(action.reason)
                 live.socket.send(frames)
                 frames = []
                 live.socket.close(action.code, action.reason)
