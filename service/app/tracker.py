@@ -99,7 +99,7 @@ class EventDeliveryTracker:
         metrics: Metrics,
     ) -> None:
         self.callbacks = Callbacks()
-        self.presence: Callable[[str, int], Presence] = _nobody  # set by wiring
+        self.presence: Callable[[str, int], Presence] = _nobody  # set by the sessions
         self._store = store
         self._clock = clock
         self._new_id = new_id

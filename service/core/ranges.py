@@ -57,11 +57,6 @@ def above(ranges: Ranges, floor: int) -> Ranges:
     return rest
 
 
-def union(left: Ranges, right: Ranges) -> Ranges:
-    """Return what is in either set."""
-    return of(sorted((*left, *right)))
-
-
 def subtract(left: Ranges, right: Ranges) -> Ranges:
     """Return what is in `left` and not in `right`."""
     kept: list[Range] = []
@@ -79,11 +74,6 @@ def subtract(left: Ranges, right: Ranges) -> Ranges:
         if start <= last:
             kept.append((start, last))
     return tuple(kept)
-
-
-def intersect(left: Ranges, right: Ranges) -> Ranges:
-    """Return what is in both sets."""
-    return subtract(left, subtract(left, right))
 
 
 def count(ranges: Ranges) -> int:
