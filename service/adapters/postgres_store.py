@@ -172,6 +172,15 @@ class PostgresStore:
         found = await self._rows("settlement_of", user_id, seq)
         return rows.settlement(found[0]) if found else None
 
+    async def outcomes(
+        self, keys: Sequence[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], Outcome]:
+        """Return the outcomes of those (user, seq) that are settled."""
+        found = await self._rows(
+            "outcomes", [user_id for user_id, _ in keys], [seq for _, seq in keys]
+        )
+        return {(r["user_id"], r["seq"]): Outcome(r["outcome"]) for r in found}
+
     async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
         """Return the failed attempts of an event."""
         found = await self._rows("attempts_of", user_id, seq)

@@ -144,10 +144,10 @@ SELECT e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
        extract(epoch FROM known.at)::float8 AS settled_at
   FROM events e
   LEFT JOIN LATERAL (
-      SELECT t.outcome, t.at FROM settlements t
-       WHERE t.user_id = e.user_id AND t.from_seq <= e.seq AND t.to_seq >= e.seq
+      SELECT t.outcome, t.at, t.to_seq FROM settlements t
+       WHERE t.user_id = e.user_id AND t.from_seq <= e.seq
        ORDER BY t.from_seq DESC LIMIT 1
-  ) known ON true
+  ) known ON known.to_seq >= e.seq
  WHERE e.user_id = $1
    AND e.seq > greatest($2, CASE WHEN $4::bool THEN (
            SELECT settled_seq FROM cursors WHERE user_id = $1) END)
@@ -165,9 +165,13 @@ WITH prior AS MATERIALIZED (
     SELECT count(*)::int AS failures, max(a.at) AS last_at FROM attempts a
      WHERE a.user_id = $1 AND a.seq = $2
 ), known AS (
-    SELECT t.outcome FROM settlements t
-     WHERE t.user_id = $1 AND t.from_seq <= $2 AND t.to_seq >= $2
-     ORDER BY t.from_seq DESC LIMIT 1
+    -- Ranges are disjoint: only the last that begins before a seq can hold it. Asking
+    -- for one that does would walk all of them when the seq is open.
+    SELECT near.outcome
+      FROM (SELECT t.outcome, t.to_seq FROM settlements t
+             WHERE t.user_id = $1 AND t.from_seq <= $2
+             ORDER BY t.from_seq DESC LIMIT 1) AS near
+     WHERE near.to_seq >= $2
 ), recorded AS (
     INSERT INTO attempts (user_id, seq, attempt, reason, device_id)
     SELECT $1, $2, $3::int, $4, $5 FROM prior
@@ -219,11 +223,23 @@ SELECT e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
 
 -- settlement_of --
 -- Return what settled a seq.
-SELECT t.outcome, t.device_id, extract(epoch FROM t.sent_at)::float8 AS sent_at,
-       extract(epoch FROM t.at)::float8 AS at
-  FROM settlements t
- WHERE t.user_id = $1 AND t.from_seq <= $2 AND t.to_seq >= $2
- ORDER BY t.from_seq DESC LIMIT 1;
+SELECT near.outcome, near.device_id,
+       extract(epoch FROM near.sent_at)::float8 AS sent_at,
+       extract(epoch FROM near.at)::float8 AS at
+  FROM (SELECT * FROM settlements t
+         WHERE t.user_id = $1 AND t.from_seq <= $2
+         ORDER BY t.from_seq DESC LIMIT 1) AS near
+ WHERE near.to_seq >= $2;
+
+-- outcomes --
+-- Return the outcome of each of these seqs that is settled.
+SELECT asked.user_id, asked.seq, near.outcome
+  FROM unnest($1::text[], $2::bigint[]) AS asked (user_id, seq)
+  JOIN LATERAL (
+      SELECT t.outcome, t.to_seq FROM settlements t
+       WHERE t.user_id = asked.user_id AND t.from_seq <= asked.seq
+       ORDER BY t.from_seq DESC LIMIT 1
+  ) near ON near.to_seq >= asked.seq;
 
 -- attempts_of --
 -- Return the failed attempts of an event.

@@ -180,6 +180,12 @@ class EventStore(Protocol):
         """Return what settled a seq."""
         ...
 
+    async def outcomes(
+        self, keys: Sequence[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], Outcome]:
+        """Return the outcomes of those (user, seq) that are settled."""
+        ...
+
     async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
         """Return the failed attempts of an event."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ from service.errors import (
     Fault,
     InvalidRequestError,
     NotFoundError,
+    UnavailableError,
 )
 from service.observe.metrics import Metrics
 
@@ -285,31 +287,51 @@ class EventDeliveryTracker:
 
         An ephemeral event is never confirmed: None at once.
         """
-        if receipt.seq is None:
-            return None
-        key = (receipt.user_id, receipt.seq)
-        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(key, []).append(waiter)
+        (outcome,) = await self.wait_all([receipt], timeout_seconds=timeout_seconds)
+        return outcome
+
+    async def wait_all(
+        self, receipts: Sequence[Receipt], *, timeout_seconds: float
+    ) -> Sequence[Outcome | None]:
+        """Wait as `wait_confirmed` for several events; outcomes in their order.
+
+        While the database is away nothing is known, which is no error: the events are
+        stored.
+        """
+        loop = asyncio.get_running_loop()
+        waiters: dict[tuple[str, int], asyncio.Future[Outcome]] = {}
+        for receipt in receipts:
+            if receipt.seq is not None:
+                waiters[receipt.user_id, receipt.seq] = loop.create_future()
+        for key, waiter in waiters.items():
+            self._waiters.setdefault(key, []).append(waiter)
         try:
             # Look after registering: a settlement between the two is heard twice,
             # never missed.
-            known = await self._store.settlement(*key)
-            if known is not None:
-                return known.outcome
             async with asyncio.timeout(timeout_seconds):
-                return await waiter
+                with suppress(UnavailableError):
+                    await self._recheck(list(waiters))
+                if waiters:
+                    await asyncio.wait(waiters.values())
         except TimeoutError:
-            return None
+            pass  # what is open by now has no outcome
         finally:
-            self._forget(key, waiter)
+            for key, waiter in waiters.items():
+                self._forget(key, waiter)
+        known = {key: w.result() for key, w in waiters.items() if w.done()}
+        return [known.get((r.user_id, r.seq or 0)) for r in receipts]
 
     async def recheck_waiters(self) -> None:
         """Look up what others wait for; another node may have settled it."""
-        for key in list(self._waiters):
-            known = await self._store.settlement(*key)
-            for waiter in self._waiters.get(key, ()) if known else ():
-                if known is not None and not waiter.done():
-                    waiter.set_result(known.outcome)
+        await self._recheck(list(self._waiters))
+
+    async def _recheck(self, keys: Sequence[tuple[str, int]]) -> None:
+        if not keys:
+            return
+        for key, outcome in (await self._store.outcomes(keys)).items():
+            for waiter in self._waiters.get(key, ()):
+                if not waiter.done():
+                    waiter.set_result(outcome)
 
     def _forget(self, key: tuple[str, int], waiter: "asyncio.Future[Outcome]") -> None:
         waiters = self._waiters[key]

@@ -43,7 +43,7 @@ class FakeStore:
         self.settled: list[Sequence[Settlement]] = []
         self.recorded: list[tuple[str, int, int]] = []  # user, seq, attempt
         self.heads_of: dict[str, int] = {}
-        self.outcomes: dict[tuple[str, int], Outcome] = {}
+        self.settled_as: dict[tuple[str, int], Outcome] = {}
         self._calls = 0
         self._changed = asyncio.Condition()
 
@@ -91,13 +91,13 @@ class FakeStore:
         ]
 
     def _settle(self, user_id: str, seq: int, outcome: Outcome) -> bool:
-        return outcome is self.outcomes.setdefault((user_id, seq), outcome)
+        return outcome is self.settled_as.setdefault((user_id, seq), outcome)
 
     async def bury(self, user_id: str, seq: int, reason: str) -> Sequence[Settled]:
         await self._called()
-        if (user_id, seq) in self.outcomes:
+        if (user_id, seq) in self.settled_as:
             return []
-        self.outcomes[user_id, seq] = Outcome.DEAD
+        self.settled_as[user_id, seq] = Outcome.DEAD
         return [Settled(user_id, seq, seq, Outcome.DEAD, None, 0.5)]
 
     async def record_failure(
@@ -111,17 +111,24 @@ class FakeStore:
             count=sum(one[:2] == (user_id, seq) for one in self.recorded),
             counted=not before,
             since_last_seconds=0.0,
-            settled=self.outcomes.get((user_id, seq)),
+            settled=self.settled_as.get((user_id, seq)),
         )
 
     async def settlement(self, user_id: str, seq: int) -> SettlementRecord | None:
         await self._called()
-        outcome = self.outcomes.get((user_id, seq))
+        outcome = self.settled_as.get((user_id, seq))
         if outcome is None:
             return None
         return SettlementRecord(
             outcome=outcome, device_id=None, sent_at=None, at=1_700_000_001.0
         )
+
+    async def outcomes(
+        self, keys: Sequence[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], Outcome]:
+        await self._called()
+        found = self.settled_as
+        return {key: found[key] for key in keys if key in found}
 
     async def open_stream(self, user_id: str) -> Stream:
         await self._called()

@@ -1,12 +1,10 @@
 """Publish events, and look one up."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from service.app.tracker import EventDeliveryTracker
 from service.contract import Path
 from service.core.delivery import Outcome
 from service.core.event import MAX_BATCH_BYTES, Receipt
@@ -54,7 +52,7 @@ def router(parts: Parts) -> APIRouter:
             raise
         outcomes: Sequence[Outcome | None] = [None] * len(receipts)
         if wait is not None:
-            outcomes = await _outcomes(tracker, receipts, timeout)
+            outcomes = await tracker.wait_all(receipts, timeout_seconds=timeout)
         new = any(not receipt.repeat for receipt in receipts)
         pairs = zip(receipts, outcomes, strict=True)
         return Json(
@@ -99,11 +97,3 @@ def router(parts: Parts) -> APIRouter:
         )
 
     return routes
-
-
-async def _outcomes(
-    tracker: EventDeliveryTracker, receipts: Sequence[Receipt], seconds: float
-) -> Sequence[Outcome | None]:
-    return await asyncio.gather(
-        *(tracker.wait_confirmed(r, timeout_seconds=seconds) for r in receipts)
-    )

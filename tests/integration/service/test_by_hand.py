@@ -1,5 +1,7 @@
 """Outcomes that a program gives through the tracker, without a client's frame."""
 
+import asyncio
+
 import pytest
 
 from service.core.delivery import Outcome, State
@@ -63,3 +65,30 @@ async def test_somebody_elses_event_is_unknown(database_url: str) -> None:
 
     assert outcome is None
     assert 1 == counts.open
+
+
+async def test_several_are_waited_for_together(database_url: str) -> None:
+    """
+    Waiting for several events tells the outcome of each: settled before, settled
+    meanwhile, still open, ephemeral.
+    """
+    async with in_process(database_url) as node:
+        receipts = await node.tracker.publish_many(
+            [
+                Draft(user_id="ann", type="progress"),
+                Draft(user_id="ann", type="progress"),
+                Draft(user_id="ben", type="progress"),
+                Draft(user_id="ann", type="token_delta"),
+            ]
+        )
+        before, meanwhile, _, _ = receipts
+        await node.tracker.confirm("ann", before.event_id, device_id="phone")
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(
+                node.tracker.wait_all(receipts, timeout_seconds=0.5)
+            )
+            tasks.create_task(
+                node.tracker.fail("ann", meanwhile.event_id, reason="no such screen")
+            )
+
+    assert [Outcome.CONFIRMED, Outcome.DEAD, None, None] == list(waiting.result())

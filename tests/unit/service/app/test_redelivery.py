@@ -63,7 +63,7 @@ async def test_five_attempts_and_no_more() -> None:
         TryAgain(5, 8.0),
         Outcome.DEAD,
     ] == then
-    assert {("u", 1): Outcome.DEAD} == node.store.outcomes
+    assert {("u", 1): Outcome.DEAD} == node.store.settled_as
 
 
 async def test_refused_by_all_is_dead_at_once() -> None:
@@ -81,7 +81,7 @@ async def test_what_was_settled_meanwhile_keeps_its_outcome(kill: bool) -> None:
     A failure of a confirmed event is told that it is confirmed.
     """
     node = Node()
-    node.store.outcomes["u", 1] = Outcome.CONFIRMED
+    node.store.settled_as["u", 1] = Outcome.CONFIRMED
 
     assert Outcome.CONFIRMED is await node.failed(1, kill=kill)
 

@@ -137,7 +137,7 @@ async def test_a_bug_in_who_listens_ends_nothing() -> None:
         await store.until_called(1)
         await settling.settle(wish(2))
 
-    assert 2 == len(store.outcomes)
+    assert 2 == len(store.settled_as)
 
 
 async def test_close_drains() -> None:
