@@ -47,6 +47,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     ),
     "record_failure": (USER, 195, 1, "x", "d1", [0.8, 1.6, 3.2, 6.4]),
     "settlement_of": (USER, 95),
+    "outcomes": ([USER, "user-0501"], [95, 195]),
     "publish": (
         [USER],
         [2],
@@ -110,6 +111,31 @@ async def test_hot_statements_read_no_whole_table(filled: Connection) -> None:
         plan = await plan_of(filled, name, options="", arguments=arguments)
 
         assert [] == whole_tables(plan, BIG), name
+
+
+async def test_an_open_seq_costs_no_walk_through_the_settled(
+    filled: Connection,
+) -> None:
+    """
+    Whether an open seq is settled is seen at one settlement, not by reading all the
+    settlements of its user.
+    """
+    open_seq: dict[str, tuple[object, ...]] = {
+        "settlement_of": (USER, 195),
+        "outcomes": ([USER], [195]),
+        "record_failure": (USER, 195, 1, "x", "d1", [0.8, 1.6, 3.2, 6.4]),
+        "history": (USER, 194, 1, False),
+    }
+    for name, arguments in open_seq.items():
+        plan = await plan_of(filled, name, options=", ANALYZE", arguments=arguments)
+        read = [
+            node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            for node in plan
+            if node.get("Relation Name") == "settlements"
+        ]
+
+        assert read, name
+        assert max(read) <= 1, name
 
 
 async def test_looking_up_few_users_reads_no_whole_table(filled: Connection) -> None:
