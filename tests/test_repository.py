@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.contract import CloseCode, Env, Metric
+from service.contract import CloseCode, Env, LogEvent, LogField, Metric
 from service.core.delivery import Outcome, State
 from service.errors import ServiceError
 
@@ -243,3 +243,18 @@ def test_changelog_is_kept() -> None:
         for one in versions[1:]
     )
     assert kinds <= {"Security", "Removed", "Deprecated", "Added", "Changed", "Fixed"}
+
+
+def test_every_name_of_the_contract_is_emitted() -> None:
+    """A metric or log event that nobody emits is an alert that watches nothing."""
+    used = "\n".join(
+        _text(path)
+        for path in _tracked("*.py")
+        if path.is_relative_to(ROOT / "service")
+    )
+    names = [*LogEvent, *LogField, *Metric]
+    words = {one: {type(one).__name__, "Name"} for one in names}
+
+    assert [] == [
+        one for one in names if not any(f"{w}.{one.name}" in used for w in words[one])
+    ]

@@ -14,11 +14,11 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import asyncpg
 
+from service.app.health import Dependency
 from service.contract import SERVICE_NAME, Env
 from service.errors import Fault, ServiceError, SettingsError, UnavailableError
 
@@ -61,15 +61,6 @@ _REPEATED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ),
     ((asyncpg.PostgresConnectionError, OSError), "connection_lost"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Whether the database answered, and how fast."""
-
-    ok: bool
-    detail: str
-    latency_seconds: float
 
 
 class DatabaseManager:
@@ -215,7 +206,7 @@ class DatabaseManager:
         """Return what `checkout` gave; it may be broken."""
         await self._pool.release(cast("_Acquired", connection))
 
-    async def health(self, *, patience_seconds: float = 2.0) -> Health:
+    async def health(self, *, patience_seconds: float = 2.0) -> Dependency:
         """Ask the server one question. Never raises: every fault is an answer."""
         started = self._clock()
         try:
@@ -227,7 +218,7 @@ class DatabaseManager:
             detail = str(error) or type(error).__name__
         else:
             detail = ""
-        return Health(
+        return Dependency(
             ok=not detail,
             detail=detail or "answers",
             latency_seconds=self._clock() - started,

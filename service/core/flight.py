@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from service.core import ranges
+
 
 class InFlight:
     """One event on its way. Mutable and slotted: this is the hot path."""
@@ -146,21 +148,5 @@ class Flight:
                 sent_at = held.sent_at
             if held.waiting:
                 waiting.append(seq)
-        found = tuple(as_ranges(open_seqs))
+        found = ranges.of_values(open_seqs)
         return Taken(len(seqs), found, sent_at, tuple(waiting))
-
-
-def as_ranges(seqs: Sequence[int]) -> list[tuple[int, int]]:
-    """Return ascending, distinct seqs as closed ranges."""
-    if not seqs:
-        return []
-    if seqs[-1] - seqs[0] == len(seqs) - 1:
-        return [(seqs[0], seqs[-1])]  # the common case
-    ranges: list[tuple[int, int]] = []
-    first = last = seqs[0]
-    for seq in seqs[1:]:
-        if seq != last + 1:
-            ranges.append((first, last))
-            first = seq
-        last = seq
-    return [*ranges, (first, last)]

@@ -76,11 +76,6 @@ def subtract(left: Ranges, right: Ranges) -> Ranges:
     return tuple(kept)
 
 
-def count(ranges: Ranges) -> int:
-    """Return how many integers the set holds."""
-    return sum(last - first + 1 for first, last in ranges)
-
-
 def values(ranges: Ranges) -> Iterator[int]:
     """Yield every integer of the set, in order."""
     for first, last in ranges:
@@ -101,7 +96,10 @@ def of(pairs: Iterable[Sequence[int]]) -> Ranges:
 
 def of_values(numbers: Iterable[int]) -> Ranges:
     """Return the set of these integers, in any order."""
-    return of((number, number) for number in sorted(numbers))
+    ordered = sorted(set(numbers))
+    if ordered and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return ((ordered[0], ordered[-1]),)  # the common case, on the hot path
+    return of((number, number) for number in ordered)
 
 
 def to_list(ranges: Ranges) -> list[list[int]]:

@@ -1,11 +1,9 @@
 """The window: what is in flight, in order, and what an ack takes out of it."""
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.flight import Flight, InFlight, as_ranges
+from service.core.flight import Flight, InFlight
 
 
 def flight(*seqs: int, events: int = 256, size: int = 1_000) -> Flight:
@@ -166,14 +164,3 @@ def test_take_is_the_intersection(present: list[int], bounds: list[int]) -> None
 
     assert wanted == [s for a, b in taken.ranges for s in range(a, b + 1)]
     assert [seq for seq in present if seq not in wanted] == held(window)
-
-
-@given(seqs)
-def test_as_ranges_keeps_every_seq(numbers: list[int]) -> None:
-    """
-    Ranges of seqs hold just these, and touch nowhere.
-    """
-    ranges = as_ranges(numbers)
-
-    assert numbers == [seq for a, b in ranges for seq in range(a, b + 1)]
-    assert all(b + 1 < c for (_, b), (c, _) in pairwise(ranges))
