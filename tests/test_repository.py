@@ -142,7 +142,8 @@ def test_states_are_words_of_the_glossary() -> None:
 
 def _queries() -> list[tuple[str, str]]:
     """Return each query's name and the line after it."""
-    text = _text(ROOT / "service" / "adapters" / "queries.sql")
+    folder = ROOT / "service" / "adapters" / "queries"
+    text = "\n".join(map(_text, sorted(folder.glob("*.sql"))))
     return re.findall(r"^-- (\w+) --\n(.*)$", text, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Every statement of the service by its name, from `queries.sql`.
+"""Every statement of the service by its name, from `queries/*.sql`.
 
 A query is three things: `-- name --`, one line `-- what it is for`, and its SQL.
 """
@@ -8,23 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-QUERIES = Path(__file__).with_name("queries.sql")
+QUERIES = Path(__file__).with_name("queries")
 _HEADING = re.compile(r"^-- (\S+) --[ \t]*$", re.MULTILINE)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def load_queries(path: Path = QUERIES) -> Mapping[str, str]:
-    """Return the SQL of each query by name.
+def load_queries(folder: Path = QUERIES) -> Mapping[str, str]:
+    """Return the SQL of each query by name; a name is there once in all files.
 
-    The file is part of the program, so a fault in it is a bug: AssertionError.
+    The files are part of the program, so a fault in one is a bug: AssertionError.
     """
-    preface, *parts = _HEADING.split(path.read_text(encoding="utf-8"))
-    _require(not _statement(preface), path, "SQL before the first `-- name --`")
     queries: dict[str, str] = {}
-    for name, body in zip(parts[::2], parts[1::2], strict=True):
-        _require(bool(_NAME.fullmatch(name)), path, f"{name!r} is not a name")
-        _require(name not in queries, path, f"{name!r} is there twice")
-        queries[name] = _sql(path, name, body)
+    for path in sorted(folder.glob("*.sql")):
+        preface, *parts = _HEADING.split(path.read_text(encoding="utf-8"))
+        _require(not _statement(preface), path, "SQL before the first `-- name --`")
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
+            _require(bool(_NAME.fullmatch(name)), path, f"{name!r} is not a name")
+            _require(name not in queries, path, f"{name!r} is there twice")
+            queries[name] = _sql(path, name, body)
     return MappingProxyType(queries)
 
 

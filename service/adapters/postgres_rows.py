@@ -1,4 +1,4 @@
-"""From rows to values; the column names are those of `queries.sql`."""
+"""From rows to values; the column names are those of `queries/*.sql`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`EventStore` on PostgreSQL. Every statement is in `queries.sql`, by name."""
+"""`EventStore` on PostgreSQL. Every statement is in `queries/*.sql`, by name."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`queries.sql`: what is read from it and what is refused."""
+"""`queries/*.sql`: what is read from it and what is refused."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_queries_by_name(file: Path) -> None:
         "-- page_2 --\n-- Return a page.\nSELECT 2\n  -- in order\n ORDER BY 1;\n"
     )
 
-    queries = load_queries(file)
+    queries = load_queries(file.parent)
 
     expected = {"head": "SELECT 1", "page_2": "SELECT 2\n  -- in order\n ORDER BY 1"}
     assert expected == dict(queries)
@@ -35,7 +35,7 @@ def test_queries_are_frozen(file: Path) -> None:
     file.write_text("-- head --\n-- Return the head.\nSELECT 1;\n")
 
     with pytest.raises(TypeError):
-        load_queries(file)["head"] = "SELECT 2"  # type: ignore[index]
+        load_queries(file.parent)["head"] = "SELECT 2"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_faults_are_named(file: Path, text: str, fault: str) -> None:
     file.write_text(text)
 
     with pytest.raises(AssertionError, match=fault):
-        load_queries(file)
+        load_queries(file.parent)
 
 
 def test_the_service_can_read_its_own() -> None:

@@ -1,0 +1,48 @@
+-- page --
+-- Return the log of a user after a seq, at most $3 events and $4 bytes (the first always fits), with what became of each. One row without event when there is none.
+WITH sized AS (
+    SELECT e.seq, sum(octet_length(e.data)) OVER (ORDER BY e.seq) AS bytes,
+           row_number() OVER (ORDER BY e.seq) AS nth
+      FROM events e
+     WHERE e.user_id = $1 AND e.seq > $2
+     ORDER BY e.seq
+     LIMIT $3
+)
+SELECT s.head_seq, e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
+       extract(epoch FROM e.expires_at)::float8 AS expires,
+       known.outcome, coalesce(tries.failures, 0) AS failures,
+       e.expires_at <= now() AND known.outcome IS NULL AS overdue
+  FROM streams s
+  LEFT JOIN cursors c USING (user_id)
+  LEFT JOIN sized ON sized.nth = 1 OR sized.bytes <= $4
+  LEFT JOIN events e ON e.user_id = s.user_id AND e.seq = sized.seq
+  LEFT JOIN LATERAL (
+      SELECT t.outcome FROM settlements t
+       WHERE t.user_id = e.user_id AND t.from_seq <= e.seq
+         AND (e.seq <= c.settled_seq OR c.settled_beyond @> e.seq)
+       ORDER BY t.from_seq DESC LIMIT 1
+  ) known ON true
+  LEFT JOIN LATERAL (
+      SELECT max(a.attempt) AS failures FROM attempts a
+       WHERE a.user_id = e.user_id AND a.seq = e.seq
+  ) tries ON true
+ WHERE s.user_id = $1
+ ORDER BY e.seq;
+
+-- history --
+-- Return the oldest events of a user after a seq, with what became of each; for people.
+SELECT e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
+       extract(epoch FROM e.expires_at)::float8 AS expires, known.outcome,
+       extract(epoch FROM known.at)::float8 AS settled_at
+  FROM events e
+  LEFT JOIN LATERAL (
+      SELECT t.outcome, t.at, t.to_seq FROM settlements t
+       WHERE t.user_id = e.user_id AND t.from_seq <= e.seq
+       ORDER BY t.from_seq DESC LIMIT 1
+  ) known ON known.to_seq >= e.seq
+ WHERE e.user_id = $1
+   AND e.seq > greatest($2, CASE WHEN $4::bool THEN (
+           SELECT settled_seq FROM cursors WHERE user_id = $1) END)
+   AND (NOT $4::bool OR known.outcome IS NULL)
+ ORDER BY e.seq
+ LIMIT $3;
