@@ -17,9 +17,11 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from service.adapters.database import DatabaseManager
+from service.adapters.postgres_controls import PostgresControls
 from service.adapters.postgres_secrets import PostgresSecrets
 from service.adapters.postgres_store import PostgresStore
 from service.adapters.secret_file import local_secret
+from service.app.controls import Controls
 from service.app.expiry import Expiry
 from service.app.health import Dependency
 from service.app.redelivery import Redelivery
@@ -71,6 +73,7 @@ class Service:
     tokens: Tokens
     credentials: Credentials
     expiry: Expiry
+    controls: Controls
 
     async def dependencies(self) -> Mapping[str, Dependency]:
         """Ask every dependency how it is; never raises."""
@@ -146,6 +149,7 @@ def _assemble(
         tokens=tokens,
         credentials=credentials,
         expiry=Expiry(store, tracker),
+        controls=Controls(PostgresControls(database)),
     )
 
 
@@ -250,11 +254,15 @@ def new_server(service: Service) -> Server:
 async def serving(service: Service, listener: socket.socket) -> AsyncIterator[Server]:
     """Serve until the block ends; then move clients away and commit what waits."""
     server = new_server(service)
+    await service.controls.refresh()
     async with asyncio.TaskGroup() as tasks:
         committing = tasks.create_task(service.tracker.run())
         tending = tasks.create_task(service.manager.run())
         expiring = tasks.create_task(
             every(service.settings.sweep_seconds, service.expiry.step)
+        )
+        listening = tasks.create_task(
+            every(service.settings.sweep_seconds, service.controls.refresh)
         )
         answering = tasks.create_task(server.serve(sockets=[listener]))
         try:
@@ -266,6 +274,7 @@ async def serving(service: Service, listener: socket.socket) -> AsyncIterator[Se
             service.manager.close()
             tending.cancel()
             expiring.cancel()
+            listening.cancel()
             service.tracker.close()
             await committing
             log.info(LogEvent.SERVICE_STOPPED)
