@@ -12,6 +12,7 @@ from service.errors import ServiceError
 from service.transport import http_wire as wire
 from service.transport.answers import Json, Name, body_of, who_is_it, with_slashes
 from service.transport.auth import OPERATE, PUBLISH, Principal
+from service.transport.cloud_events import are_cloud_events, parse_cloud_events
 from service.transport.parts import Parts
 
 _MAX_WAIT_SECONDS = 30.0
@@ -34,6 +35,8 @@ def router(parts: Parts) -> APIRouter:
     ) -> Json:
         """Store one event, or a batch `{"events": […]}` whole or not at all.
 
+        CloudEvents 1.0 are taken too: structured, batched or binary.
+
         Answers after the commit: 201 with `{"receipts": […]}`, 200 when all of them
         had been accepted before. With `wait=confirmed` each receipt also says the
         `outcome`, if there is one within `timeout` seconds.
@@ -41,7 +44,11 @@ def router(parts: Parts) -> APIRouter:
         who.require(PUBLISH)
         try:
             body = await body_of(request, at_most=MAX_BATCH_BYTES)
-            drafts, batch = wire.parse_drafts(body)
+            drafts, batch = (
+                parse_cloud_events(request.headers, body)
+                if are_cloud_events(request.headers)
+                else wire.parse_drafts(body)
+            )
             receipts: Sequence[Receipt] = (
                 await tracker.publish_many(drafts)
                 if batch
