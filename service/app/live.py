@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.app.admission import Seat
 from service.core.limits import Identity
 from service.core.session import Session
 
@@ -33,6 +34,19 @@ class LiveSession:
     credential: Identity | None  # from the upgrade's Authorization header
     opened_at: float  # seconds since 1970
     user_id: str = ""
+    origin: str | None = None  # of the page that it comes from
+    seat: Seat | None = None  # its place among the node's connections
+    transport: str = "socket"  # or sse
+    opening_at: float = 0.0  # by the database: nodes agree on which session is newer
+
+    async def admit(self, identity: Identity, earlier: "Sequence[LiveSession]") -> None:
+        """Learn whose connection it is; raise `UnavailableError` if it may not stay."""
+        if self.seat is not None:
+            await self.seat.admit(
+                identity.user_id,
+                replaces=self.session.replaces,
+                here=[other.session.conn for other in earlier],
+            )
 
 
 class Roster:

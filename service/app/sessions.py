@@ -5,15 +5,21 @@ acks go to the tracker, the log is read. No session waits for another's socket.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from service.app.admission import Seat
+from service.app.delivery_traces import DeliveryTraces
+from service.app.failed_attempts import FailedAttempts
 from service.app.live import LiveSession, Roster, Socket
-from service.app.ports import Clock, EventStore
+from service.app.log_reader import LogReader
+from service.app.ports import Clock, EventStore, PageRequest
 from service.app.redelivery import Redelivery
 from service.app.repeat import every
+from service.app.session_watch import SessionWatch
+from service.app.settled_elsewhere import SettledElsewhere
 from service.app.tracker import EventDeliveryTracker, Presence
 from service.contract import CloseCode, LogEvent, LogField
 from service.core import frame as wire
@@ -30,9 +36,10 @@ from service.core.action import (
     Renew,
     Send,
 )
-from service.core.delivery import Outcome, TryAgain
+from service.core.delivery import Outcome
 from service.core.event import Event, StoredEvent
 from service.core.limits import Identity, Limits, Node
+from service.core.move import MoveReason
 from service.core.resume import resume
 from service.core.session import Session
 from service.core.settlement import Settled, Settlement
@@ -43,9 +50,6 @@ from service.errors import (
     UnavailableError,
 )
 from service.observe.metrics import Metrics
-
-_AWAY_SECONDS = 1.0  # until what the database could not answer is asked again
-_LOG_READERS = 4  # pages read at a time: publishing keeps its share of the pool
 
 log = structlog.get_logger()
 
@@ -66,10 +70,12 @@ class UnifiedWebSocketManager:
         tracker: Where acks go and commits come from.
         store: For the log and the streams.
         redelivery: What follows a failed attempt.
-        authenticate: Turns a ticket into an identity, or raises
-            `AuthenticationError`.
+        authenticate: Turns a ticket, and the Origin of the socket that shows it, into
+            an identity, or raises `AuthenticationError`.
+        end_run: Sees to it that a user's run ends; may raise `UnavailableError`.
         limits, node, tuning: See there.
         new_id: Returns an unguessable connection id.
+        jitter: Returns 0 to 1; spreads the moves of connections of one age.
         clock, metrics: See there.
     """
 
@@ -79,32 +85,50 @@ class UnifiedWebSocketManager:
         tracker: EventDeliveryTracker,
         store: EventStore,
         redelivery: Redelivery,
-        authenticate: Callable[[str], Awaitable[Identity]],
+        authenticate: Callable[[str, str | None], Awaitable[Identity]],
+        end_run: Callable[[str, str], Awaitable[None]],
         limits: Limits,
         node: Node,
         tuning: Tuning,
         new_id: Callable[[], str],
+        jitter: Callable[[], float],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self.roster = Roster()
-        # Called with the user and the run when a user asks for its end.
-        self.on_cancel: list[Callable[[str, str], None]] = []
+        self.traces: DeliveryTraces | None = None  # set where spans are wanted
         self._tracker = tracker
         self._store = store
-        self._redelivery = redelivery
         self._authenticate = authenticate
+        self._end_run = end_run
         self._limits = limits
         self._node = node
         self._tuning = tuning
         self._new_id = new_id
+        self._jitter = jitter
         self._clock = clock
         self._metrics = metrics
-        self._readers = asyncio.Semaphore(_LOG_READERS)
+        self._log = LogReader(store)
+        self._elsewhere = SettledElsewhere(
+            store, tracker=tracker, roster=self.roster, tell=self._settled
+        )
+        self._watch = SessionWatch(revision=node.revision, clock=clock, metrics=metrics)
+        self.failures = FailedAttempts(
+            store,
+            redelivery,
+            roster=self.roster,
+            watch=self._watch,
+            perform=self._perform,
+            again=self._tick_one,
+            sent=lambda live, event: self._trace(live, [event]),
+            clock=clock,
+            metrics=metrics,
+        )
+        self._sweep_now = asyncio.Event()
         self._tasks: asyncio.TaskGroup  # set by run
         tracker.callbacks.committed.append(self._committed)
         tracker.callbacks.settled.append(self._settled)
-        tracker.callbacks.ephemeral.append(self._ephemeral)
+        tracker.callbacks.ephemeral.append(self.ephemeral)
         tracker.presence = self.presence
 
     # ---- life ----
@@ -114,20 +138,52 @@ class UnifiedWebSocketManager:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(every(self._tuning.tick, self._tick))
-            tasks.create_task(every(self._tuning.sweep, self._sweep))
+            tasks.create_task(every(self._watch.look_seconds, self._watch.look))
+            tasks.create_task(
+                every(self._tuning.sweep, self._sweep, sooner=self._sweep_now)
+            )
+            tasks.create_task(self._log.run())
+            tasks.create_task(self._elsewhere.run())
 
     def close(self, reason: str = "shutdown") -> None:
         """Ask every client to reconnect elsewhere."""
         for live in self.roster:
-            self._perform(live, [Close(CloseCode.GOAWAY, reason)])
+            self.end(live, CloseCode.GOAWAY, reason)
+
+    def end(self, live: LiveSession, code: CloseCode, reason: str) -> None:
+        """Close a session; nothing if it is gone."""
+        if live in self.roster:
+            self._perform(live, [Close(code, reason)])
+
+    def goaway(
+        self, live: LiveSession, *, after: float, within: float, reason: MoveReason
+    ) -> None:
+        """Ask a client to connect elsewhere after a while; close it `within` later."""
+        now = self._clock.monotonic()
+        live.session.move(now, after=after, within=within, reason=reason)
+        self._tick_one(live)
 
     # ---- the transport's side ----
 
-    def connected(self, socket: Socket, credential: Identity | None) -> LiveSession:
+    def connected(
+        self,
+        socket: Socket,
+        credential: Identity | None,
+        *,
+        origin: str | None = None,
+        seat: Seat | None = None,
+    ) -> LiveSession:
         """Take a connection; `credential` is what its upgrade proved, if anything."""
         now = self._clock.monotonic()
-        session = Session(self._new_id(), limits=self._limits, node=self._node, now=now)
+        session = Session(
+            self._new_id(),
+            limits=self._limits,
+            node=self._node,
+            now=now,
+            jitter=self._jitter(),
+        )
         live = LiveSession(session, socket, credential, self._clock.wall())
+        live.origin, live.seat = origin, seat
         self.roster.connected(live)
         self._metrics.sessions.set(len(self.roster))
         return live
@@ -144,6 +200,7 @@ class UnifiedWebSocketManager:
         """Forget a connection; what it held unacknowledged stays open."""
         if not self.roster.gone(live):
             return
+        self._watch.ended(live, code)
         live.session.ended()
         self._metrics.sessions.set(len(self.roster))
         self._metrics.session_closed(code)
@@ -157,7 +214,7 @@ class UnifiedWebSocketManager:
         )
         for other in self.roster.of(live.user_id):
             for seq in other.session.refused_for_good():
-                self._spawn(other, self._give_up_if_all_refuse(other, seq))
+                self._spawn(other, self.failures.give_up_if_all_refuse(other, seq))
 
     # ---- actions ----
 
@@ -178,6 +235,7 @@ class UnifiedWebSocketManager:
             elif isinstance(action, Close):
                 if action.reason == AckAheadError.code:
                     self._metrics.ack_rejected(action.reason)
+                self._watch.closing(live, action.code, action.reason)
                 live.socket.send(frames)
                 frames = []
                 live.socket.close(action.code, action.reason)
@@ -206,62 +264,62 @@ class UnifiedWebSocketManager:
             case Read():
                 await self._read(live, action)
             case Redeliver(seq, attempt):
-                await self._redeliver(live, seq, attempt)
+                await self.failures.redeliver(live, seq, attempt)
             case Fail():
-                await self._fail(live, action)
+                await self.failures.failed(live, action)
             case Expire(seqs):
                 self._tracker.expire(
                     [Settlement(live.user_id, s, s, Outcome.EXPIRED) for s in seqs]
                 )
             case Renew(ticket):
-                identity = await self._authenticate(ticket)
+                identity = await self._authenticate(ticket, live.origin)
                 self._perform(live, live.session.renewed(identity))
             case Cancel(run_id):
-                self._cancel(live.user_id, run_id)
+                await self._end_run(live.user_id, run_id)
             case _:
                 raise AssertionError(action)
 
-    def _cancel(self, user_id: str, run_id: str) -> None:
-        log.info(
-            LogEvent.CANCEL_REQUESTED,
-            **{LogField.USER_ID: user_id, LogField.RUN_ID: run_id},
-        )
-        for callback in self.on_cancel:
-            callback(user_id, run_id)
-
     async def _read(self, live: LiveSession, action: Read) -> None:
         try:
-            async with self._readers:
-                page = await self._store.page(
+            page = await self._log.page(
+                PageRequest(
                     live.user_id, action.after, action.max_events, action.max_bytes
                 )
+            )
         except UnavailableError:
             live.session.unread()  # the socket stays; the sweep asks again
         else:
             now = self._clock.monotonic()
             self._perform(live, live.session.page(page, now))
+            self._watch.moved_on(live)
+            self._trace(live, [entry.event for entry in page.entries])
 
     # ---- opening ----
 
     async def _open(self, live: LiveSession, hello: wire.ClientFrame) -> None:
         identity = live.credential
         if hello.ticket is not None:
-            identity = await self._authenticate(hello.ticket)
+            identity = await self._authenticate(hello.ticket, live.origin)
         if identity is None:
             raise AuthenticationError("hello.ticket: is missing")
+        await live.admit(identity, self.roster.of(identity.user_id))
         if live not in self.roster:
             return  # it left while its ticket was checked
         user_id = identity.user_id
         # Registered before the head is read: an event committed in between is
         # offered to this session, which then knows that the log has more.
-        self._replace(live, user_id)
+        earlier = list(self.roster.of(user_id))
         self.roster.authenticated(live, user_id)
         stream = await self._store.open_stream(user_id)
+        live.opening_at = stream.at
         answer = resume(hello, stream)
         if answer.new_epoch:
             stream = await self._store.change_epoch(user_id, stream.epoch)
         now = self._clock.monotonic()
-        self._perform(live, live.session.opened(answer, stream, identity, now))
+        if live in self.roster:
+            self._perform(live, live.session.opened(answer, stream, identity, now))
+            self._watch.opened(live, answer.from_seq)
+            self._replace(live, earlier)
         self._metrics.session_opened(answer.resume)
         log.info(
             LogEvent.SESSION_OPENED,
@@ -273,14 +331,17 @@ class UnifiedWebSocketManager:
             },
         )
 
-    def _replace(self, live: LiveSession, user_id: str) -> None:
-        """End the device's earlier session: moved on purpose, or doubled."""
-        for old in list(self.roster.of(user_id)):
+    def _replace(self, live: LiveSession, earlier: Sequence[LiveSession]) -> None:
+        """End the device's earlier session: moved on purpose, or doubled.
+
+        Only now that the new one is welcome: until then the old one delivers.
+        """
+        for old in earlier:
             if old.session.device_id != live.session.device_id:
                 continue
             moved = live.session.replaces == old.session.conn
             code = CloseCode.GOAWAY if moved else CloseCode.REPLACED
-            self._perform(old, [Close(code, "moved" if moved else "replaced")])
+            self.end(old, code, "moved" if moved else "replaced")
 
     # ---- commits ----
 
@@ -312,17 +373,29 @@ class UnifiedWebSocketManager:
                 frames.append(frame)
             if frames:
                 live.socket.send(frames)
+                self._trace(live, events)
             self._perform(live, live.session.pump())
+
+    def _trace(self, live: LiveSession, events: Sequence[StoredEvent]) -> None:
+        """Note those of the events that are on their way to the device now."""
+        if self.traces is None:
+            return
+        for event in events:
+            held = live.session.flight.get(event.seq)
+            if held is not None:
+                self.traces.dispatched(live.session.device_id, event, held.attempt)
 
     def _settled(self, facts: Sequence[Settled]) -> None:
         for fact in facts:
             for live in self.roster.of(fact.user_id):
                 ranges = [(fact.from_seq, fact.to_seq)]
+                self._watch.settled(live, fact)
                 self._perform(
                     live, live.session.settled(ranges, fact.outcome, fact.device_id)
                 )
 
-    def _ephemeral(self, event: Event) -> None:
+    def ephemeral(self, event: Event) -> None:
+        """Write an event that is never stored, where nothing is in its way."""
         sessions = self.roster.of(event.user_id)
         if not sessions:
             return
@@ -336,63 +409,21 @@ class UnifiedWebSocketManager:
                 live.socket.send([encoded])
                 self._metrics.ephemeral_sent.inc()
 
-    # ---- failure ----
+    # ---- wake-ups from other nodes ----
 
-    async def _fail(self, live: LiveSession, attempt: Fail) -> None:
-        seq = attempt.seq
-        kill = attempt.final and not self._anybody_else_tries(live.user_id, seq)
-        try:
-            then = await self._redelivery.failed(
-                live.user_id, live.session.device_id, attempt, kill=kill
-            )
-        except UnavailableError:
-            # Not on record, so not counted: the same attempt goes out again.
-            self._try_later(live, seq, TryAgain(attempt.attempt, _AWAY_SECONDS))
-            return
-        if isinstance(then, TryAgain):
-            if not attempt.final:
-                self._try_later(live, seq, then)
-        else:
-            self._perform(live, live.session.settled([(seq, seq)], then, None))
+    def wake(self, heads: Mapping[str, int]) -> None:
+        """Learn that these users' streams have grown."""
+        for user_id, head_seq in heads.items():
+            for live in self.roster.of(user_id):
+                self._perform(live, live.session.advance(head_seq))
 
-    def _try_later(self, live: LiveSession, seq: int, then: TryAgain) -> None:
-        live.session.failed(seq, then, self._clock.monotonic())
-        loop = asyncio.get_running_loop()
-        loop.call_later(then.delay_seconds, self._tick_one, live)
+    def wake_settled(self, users: Iterable[str]) -> None:
+        """Learn that some of these users' events were settled."""
+        self._elsewhere.hint(users)
 
-    async def _give_up_if_all_refuse(self, live: LiveSession, seq: int) -> None:
-        if not self._anybody_else_tries(live.user_id, seq):
-            await self._redelivery.give_up(live.user_id, seq, "refused by all")
-
-    def _anybody_else_tries(self, user_id: str, seq: int) -> bool:
-        return any(
-            live.session.holds(seq, unless_final=True)
-            for live in self.roster.of(user_id)
-        )
-
-    async def _redeliver(self, live: LiveSession, seq: int, attempt: int) -> None:
-        try:
-            entry = await self._store.entry(live.user_id, seq)
-        except UnavailableError:
-            self._try_later(live, seq, TryAgain(attempt, _AWAY_SECONDS))
-            return
-        if entry is None:
-            gone = live.session.settled([(seq, seq)], Outcome.EXPIRED, None)
-            self._perform(live, gone)
-            return
-        now = self._clock.monotonic()
-        actions = live.session.redelivered(entry, attempt, now)
-        self._perform(live, actions)
-        if actions and entry.outcome is None:
-            self._metrics.redelivery()
-            log.info(
-                LogEvent.EVENT_REDELIVERED,
-                **{
-                    LogField.EVENT_ID: entry.event.event_id,
-                    LogField.USER_ID: live.user_id,
-                    LogField.ATTEMPT: attempt,
-                },
-            )
+    def wake_all(self) -> None:
+        """Learn that wake-ups were lost: sweep now."""
+        self._sweep_now.set()
 
     # ---- time ----
 
@@ -411,12 +442,14 @@ class UnifiedWebSocketManager:
         """Find what a lost wake-up left behind."""
         users = self.roster.users()
         heads = await self._store.heads(users) if users else {}
-        for user_id, head_seq in heads.items():
-            for live in self.roster.of(user_id):
-                if live.session.head_seq < head_seq:
-                    self._metrics.sweep_recovered.inc()
-                self._perform(live, live.session.advance(head_seq))
-        await self._tracker.recheck_waiters()
+        behind = sum(
+            live.session.head_seq < head_seq
+            for user_id, head_seq in heads.items()
+            for live in self.roster.of(user_id)
+        )
+        self.wake(heads)
+        settled = await self._elsewhere.look_at_all()
+        self._metrics.sweep_recovered.inc(behind + settled)
 
     # ---- looking ----
 
