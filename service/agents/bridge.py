@@ -23,13 +23,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from service.agents.cancels import CancelSource, until_cancelled
 from service.agents.courier import Courier, DeliveryProblem
+from service.agents.current_trace import current_traceparent
 from service.agents.outbox import Outbox
-from service.agents.plain import Json, redact_text, to_json
+from service.agents.plain import Json, to_json
 from service.agents.publisher import Publisher, new_event_id
 from service.core.draft import Draft, new_event
 from service.core.event import EventType, Priority
 from service.errors import ServiceError
+from service.observe.redaction import redact_text
 
 _MESSAGE_CHARS = 2_000
 _PARTING_TIME = timedelta(seconds=5)
@@ -62,6 +65,8 @@ class AgentWebSocketBridge:
 
     Args:
         publisher: Where events go: the tracker, or an `HttpPublisher`.
+        cancels: Says when the user wants the run to end; by default the publisher,
+            if it knows (an `HttpPublisher` does).
         user_id: The receiver.
         run_id: This run; every event carries it.
         thread_id: The conversation that the run belongs to.
@@ -81,6 +86,7 @@ class AgentWebSocketBridge:
         user_id: str,
         run_id: str,
         thread_id: str | None = None,
+        cancels: CancelSource | None = None,
         patience: timedelta = timedelta(seconds=1),
         parting_time: timedelta = _PARTING_TIME,
         outbox: Outbox | None = None,
@@ -96,9 +102,14 @@ class AgentWebSocketBridge:
         # An empty outbox is falsy.
         outbox = Outbox() if outbox is None else outbox
         self._courier = Courier(publisher, outbox=outbox, patience=patience, u=u)
+        if cancels is None and isinstance(publisher, CancelSource):
+            cancels = publisher
+        self._cancels = cancels
+        self._u = u
         self._parting_time = parting_time
         self._tokens = 0
         self._leash: asyncio.Timeout | None = None
+        self._stop_asked = False
 
     @property
     def user_id(self) -> str:
@@ -205,7 +216,8 @@ class AgentWebSocketBridge:
     def cancel(self) -> bool:
         """Stop the run because its user asked to; return whether one was running.
 
-        To be called in the event loop of the run.
+        To be called in the event loop of the run. `run` does it by itself when the
+        user's wish is heard of.
         """
         if self._leash is None or self._leash.expired():
             return False
@@ -218,7 +230,7 @@ class AgentWebSocketBridge:
 
         The end is published also when the agent raises or is cancelled; the exception
         goes on to the caller. Leaving waits for events that are not accepted, at most
-        `parting_time`.
+        `parting_time`. Only the user's wish stops a run, never a lost connection.
 
         Raises:
             RunCancelledError: the user stopped the run (`cancel`).
@@ -228,6 +240,7 @@ class AgentWebSocketBridge:
         failure: BaseException | None = None
         async with asyncio.TaskGroup() as group:
             worker = group.create_task(self._courier.work())
+            watch = group.create_task(self._watch())
             try:
                 await self.agent_started(agent=agent, request=request)
                 try:
@@ -237,6 +250,7 @@ class AgentWebSocketBridge:
                     failure = exc
                 await self._say_end(run, failure, began=began)
             finally:
+                watch.cancel()
                 worker.cancel()
         # Raised out here: the group would wrap it in an exception group.
         if failure is not None:
@@ -248,6 +262,8 @@ class AgentWebSocketBridge:
         try:
             async with leash:
                 self._leash = leash
+                if self._stop_asked:
+                    self.cancel()
                 yield
         except TimeoutError:
             if not leash.expired():
@@ -255,6 +271,13 @@ class AgentWebSocketBridge:
             raise RunCancelledError("the user stopped the run") from None
         finally:
             self._leash = None
+
+    async def _watch(self) -> None:
+        if self._cancels is None:
+            return
+        await until_cancelled(self._cancels, self.user_id, self.run_id, u=self._u)
+        self._stop_asked = True
+        self.cancel()
 
     async def _say_end(
         self, run: Run, failure: BaseException | None, *, began: float
@@ -279,6 +302,7 @@ class AgentWebSocketBridge:
             type=event_type,
             event_id=event_id,
             priority=priority,
+            trace=current_traceparent(),
         )
         await self._courier.hand_over(draft, to_json(data))
         return event_id

@@ -12,11 +12,12 @@ import msgspec
 import structlog
 
 from service.agents.outbox import Outbox, Waiting
-from service.agents.plain import Json, redact_text
+from service.agents.plain import Json
 from service.agents.publisher import Publisher, new_event_id
 from service.contract import LogEvent, LogField
 from service.core.draft import Draft
 from service.errors import InvalidRequestError
+from service.observe.redaction import redact_text
 
 _BATCH_EVENTS = 200
 _BATCH_BYTES = 4 * 1024 * 1024

@@ -6,9 +6,7 @@ Nothing here raises, whatever the value does.
 
 import dataclasses
 import enum
-import itertools
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -19,9 +17,10 @@ from uuid import UUID
 import msgspec
 from pydantic import BaseModel
 
+from service.observe.redaction import REDACTED, is_secret_name, redact_text
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-REDACTED = "[redacted]"
 MAX_JSON_BYTES = 192 * 1024  # well under MAX_EVENT_BYTES: the envelope rides along
 MAX_STRING_CHARS = 16 * 1024
 MAX_ITEMS = 1_000
@@ -29,41 +28,6 @@ MAX_DEPTH = 32
 MAX_SAFE_INTEGER = 2**53 - 1  # beyond it JavaScript rounds
 _MARKER_BYTES = 96  # no marker below is longer
 _RESERVE_BYTES = 8 * 1024  # for one marker and one long name per open level
-
-_SECRET_WORDS = frozenset(
-    [
-        "apikey",
-        "authorization",
-        "bearer",
-        "cookie",
-        "cookies",
-        "credential",
-        "credentials",
-        "jwt",
-        "passphrase",
-        "passwd",
-        "password",
-        "passwords",
-        "pwd",
-        "secret",
-        "secrets",
-        "token",
-    ]
-)
-_SECRET_PAIRS = frozenset(
-    {("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key")}
-)
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-# Every repeat is bounded or possessive: hostile text must not hold the event loop.
-_SECRET_TEXT = re.compile(
-    r"""
-      (?P<keep>\b(?:bearer|basic)\s{1,8})[\w.~+/=-]{8,}+             # HTTP credentials
-    | (?P<scheme>\b[a-z][a-z0-9+.-]{0,30}://[^\s/@:]{0,256}:)[^\s/@]{1,256}(?=@)
-    | (?<![\w-])eyJ[\w-]{8,512}+\.[\w-]{8,4096}+\.[\w-]*+           # a JWT
-    | -----BEGIN[ ][A-Z ]{0,40}PRIVATE[ ]KEY-----[^-]*+(?:-----END[ ][A-Z ]*-----)?
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
 
 
 def to_json(
@@ -81,23 +45,6 @@ def to_json(
     return _Plain(
         left=max_bytes - _RESERVE_BYTES, max_string_chars=max_string_chars
     ).of(value, 0)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a value of this name is probably a secret (`api_key`, `authToken`)."""
-    words = [word.lower() for word in _WORDS.findall(name)]
-    return not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(
-        itertools.pairwise(words)
-    )
-
-
-def redact_text(text: str) -> str:
-    """Hide credentials inside a text: HTTP, URL, JWT, private key."""
-    return _SECRET_TEXT.sub(_keep_prefix, text)
-
-
-def _keep_prefix(match: re.Match[str]) -> str:
-    return (match["keep"] or match["scheme"] or "") + REDACTED
 
 
 @dataclasses.dataclass(kw_only=True)

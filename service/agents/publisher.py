@@ -17,6 +17,7 @@ import httpx
 import msgspec
 import uuid_utils
 
+from service.agents.current_trace import current_traceparent
 from service.contract import Path
 from service.core.draft import Draft, encode_data
 from service.core.event import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Receipt
@@ -104,6 +105,8 @@ class RetryPolicy:
 class HttpPublisher:
     """Publishes to a service elsewhere, over HTTP. Use as a context manager.
 
+    It also hears there when a user wants a run to end (`CancelSource`).
+
     Every event goes with an event_id, so a request whose answer was lost is sent
     again without making a second event. A batch over the service's limits goes as
     several requests, in order; when one fails, those before it are accepted, and
@@ -132,6 +135,10 @@ class HttpPublisher:
         self._client = httpx.AsyncClient(
             base_url=base_url, timeout=self._policy.attempt.total_seconds()
         )
+        # One connection per run that waits, so that publishing never queues behind.
+        self._waiting_client = httpx.AsyncClient(
+            base_url=base_url, limits=httpx.Limits(max_connections=None)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,6 +149,7 @@ class HttpPublisher:
     async def aclose(self) -> None:
         """Close the connections. Publishing afterwards raises RuntimeError."""
         await self._client.aclose()
+        await self._waiting_client.aclose()
 
     async def publish(self, event: Draft, /) -> Receipt:
         """Publish one event and return its receipt.
@@ -167,6 +175,27 @@ class HttpPublisher:
             body = b'{"events":[' + texts + b"]}"
             receipts += await self._publish([draft for draft, _ in batch], body)
         return receipts
+
+    async def wait_cancelled(
+        self, user_id: str, run_id: str, *, within: timedelta
+    ) -> bool:
+        """Wait until the user asks for the end of the run; return whether it is so.
+
+        Raises:
+            ServiceError: a typed error. It is not tried again here.
+        """
+        seconds = within.total_seconds()
+        query = {"user": user_id, "run": run_id, "timeout": f"{seconds:g}"}
+        try:
+            async with asyncio.timeout(seconds + self._policy.attempt.total_seconds()):
+                answer = await self._waiting_client.get(
+                    Path.CANCELS, params=query, headers=self._headers(), timeout=None
+                )
+        except _RETRIED_ERRORS as exc:
+            raise _unreachable(exc) from exc
+        if not answer.is_success:
+            raise _error_of(answer)
+        return _cancelled_of(answer)
 
     async def _publish(self, drafts: Sequence[Draft], body: bytes) -> list[Receipt]:
         loop = asyncio.get_running_loop()
@@ -194,12 +223,15 @@ class HttpPublisher:
             await asyncio.sleep(wait_seconds)
 
     async def _post(self, body: bytes) -> httpx.Response:
-        headers = {
-            "Authorization": f"Bearer {self._token()}",
-            "Content-Type": "application/json",
-        }
+        headers = {**self._headers(), "Content-Type": "application/json"}
+        place = current_traceparent()
+        if place is not None:
+            headers["traceparent"] = place
         async with asyncio.timeout(self._policy.attempt.total_seconds()):
             return await self._client.post(Path.EVENTS, content=body, headers=headers)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token()}"}
 
 
 def _json_of(draft: Draft) -> bytes:
@@ -242,6 +274,17 @@ def _receipts_of(answer: httpx.Response, drafts: Sequence[Draft]) -> list[Receip
     if [receipt.event_id for receipt in receipts] != [d.event_id for d in drafts]:
         raise _no_proof("the receipts are not those of the events sent")
     return receipts
+
+
+class _CancelAnswer(msgspec.Struct):
+    cancelled: bool
+
+
+def _cancelled_of(answer: httpx.Response) -> bool:
+    try:
+        return msgspec.json.decode(answer.content, type=_CancelAnswer).cancelled
+    except msgspec.DecodeError as exc:
+        raise UnavailableError(f"the answer says nothing of a run: {exc}") from exc
 
 
 def _no_proof(reason: str) -> UnavailableError:

@@ -1,11 +1,11 @@
 """The agent that the demo runs: it explores a folder, with a model if there is one."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import uuid_utils
 
 from service.agents.bridge import AgentWebSocketBridge
+from service.agents.cancels import CancelSource
 from service.agents.dispatcher import UnifiedToolDispatcher
 from service.agents.explorer import explore
 from service.agents.folder import Folder
@@ -25,7 +25,7 @@ async def run_agent(
     publisher: Publisher,
     user_id: str,
     settings: DemoSettings,
-    on_cancel: "list[Callable[[str, str], None]]",
+    cancels: CancelSource,
 ) -> str:
     """Explore a folder for a user, until it asks to stop, and return the findings.
 
@@ -38,17 +38,10 @@ async def run_agent(
         RunCancelledError: the user asked to stop.
     """
     run_id = f"run-{uuid_utils.uuid7()}"
-    bridge = AgentWebSocketBridge(publisher, user_id=user_id, run_id=run_id)
-
-    def cancel(whose: str, which: str) -> None:
-        if (whose, which) == (user_id, run_id):
-            bridge.cancel()
-
-    on_cancel.append(cancel)
-    try:
-        return await _explore(folder, bridge, settings)
-    finally:
-        on_cancel.remove(cancel)
+    bridge = AgentWebSocketBridge(
+        publisher, user_id=user_id, run_id=run_id, cancels=cancels
+    )
+    return await _explore(folder, bridge, settings)
 
 
 async def _explore(

@@ -166,7 +166,7 @@ class _Demo:
                 service.tracker,
                 USER,
                 self._settings,
-                service.manager.on_cancel,
+                service.cancels,
             )
         except RunCancelledError:
             return "Nothing more: its user stopped it."

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.agents.plain import REDACTED, is_secret_name, redact_text, to_json
+from service.agents.plain import to_json
 from service.core.draft import encode_data
+from service.observe.redaction import REDACTED, is_secret_name, redact_text
 
 
 @dataclass
