@@ -32,6 +32,7 @@ from service.core.device_frames import (
     Reconnect,
     ReportGap,
     ReportProblem,
+    ReportSettled,
     Retire,
     Save,
     Send,
@@ -293,7 +294,9 @@ class Device:
                 self._progress.declare_refused(first, last)
             else:
                 self._give_up(first, last)
-        return self._proceed(now)
+        if frame.outcome == "confirmed":
+            return self._proceed(now)
+        return [ReportSettled(frame.seqs, frame.outcome), *self._proceed(now)]
 
     def _give_up(self, first: int, last: int) -> None:
         """Count a range as done that nobody will deliver any more."""

@@ -223,6 +223,13 @@ class ReportGap(Action, frozen=True, tag="gap"):
     reason: str
 
 
+class ReportSettled(Action, frozen=True, tag="settled"):
+    """Tell the program that these seqs ended otherwise than confirmed."""
+
+    seqs: Ranges
+    outcome: str
+
+
 class ReportProblem(Action, frozen=True, tag="problem"):
     """Tell the program what the server complained about."""
 

@@ -101,6 +101,12 @@ class Flight:
                 return seq
         return None
 
+    def awaited(self) -> tuple[tuple[int, int], ...]:
+        """Return, as ranges, the seqs that nobody is known to have settled."""
+        return ranges.of_values(
+            [seq for seq, held in self._held.items() if held.settled_by is None]
+        )
+
     def final(self) -> list[int]:
         """Return the seqs in flight that were refused for good."""
         return [seq for seq, held in self._held.items() if held.final]

@@ -25,7 +25,10 @@ Ranges = list[tuple[Seq, Seq]]
 
 
 class CursorFrame(msgspec.Struct, kw_only=True):
-    """A device's place in its stream, as `hello` tells it."""
+    """A device's place in its stream, as `hello` tells it.
+
+    As `cursor` it is what was handled, as `received` only what had come.
+    """
 
     epoch: str
     seq: Seq
@@ -39,6 +42,7 @@ class ClientFrame(msgspec.Struct, kw_only=True):
     v: int | None = None
     device: str | None = None
     cursor: CursorFrame | None = None
+    received: CursorFrame | None = None
     start: Seq | str | None = None
     replaces: str | None = None
     window: Seq | None = None

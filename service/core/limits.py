@@ -14,6 +14,7 @@ class Limits:
     heartbeat: float = 25.0
     auth_grace: float = 30.0
     lifetime: float = 3600.0
+    move_wait: float = 20.0
     window_events: int = 256
     window_bytes: int = 1024 * 1024
     frame_rate: float = 1_000.0
@@ -22,10 +23,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a session belongs to, and until when (monotonic seconds; None: no end)."""
+    """Who a session belongs to, and by what.
+
+    Attributes:
+        user_id: The user.
+        expires_at: Its end, in monotonic seconds; None: no end.
+        issued_at: When its token was made, in seconds since 1970; None: unknown.
+        key_id: Which key signed it; None: the service's own secret.
+    """
 
     user_id: str
     expires_at: float | None = None
+    issued_at: float | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

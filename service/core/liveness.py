@@ -61,8 +61,9 @@ class Liveness:
         """Take a pong; whether it shows that an awaited ack is overdue.
 
         Then the client lives, and its handler neither returned nor said that it runs.
+        A pong without `at` answers whatever was asked last.
         """
-        if self._pinged_at is None or at != self._pinged_at:
+        if self._pinged_at is None or at not in (None, self._pinged_at):
             return False
         self._pinged_at = None
         return self._probing and awaiting and self._ack_wait_is_over(now)

@@ -1,9 +1,9 @@
 """Where a device continues: `new`, `ok`, `gap` or `reset`, never a silent hole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from service.core.frame import ClientFrame
+from service.core.frame import ClientFrame, CursorFrame
 
 
 class Resume(StrEnum):
@@ -24,12 +24,14 @@ class Stream:
         head_seq: The newest seq (0: none).
         settled_seq: Everything up to it is settled.
         pruned_seq: Everything up to it is gone from the log.
+        at: When it was read, by the database; seconds since 1970.
     """
 
     epoch: str
     head_seq: int
     settled_seq: int
     pruned_seq: int
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ def resume(hello: ClientFrame, stream: Stream) -> Answer:
     this device knows would be given to other events, so the epoch must change.
     """
     cursor = hello.cursor
+    if cursor is None and hello.received is not None:
+        return _after_received(hello.received, stream)
     if cursor is None:
         return Answer(resume=Resume.NEW, from_seq=_first(hello.start, stream))
     highest = max([cursor.seq, *(upper for _, upper in cursor.beyond)])
@@ -72,6 +76,17 @@ def resume(hello: ClientFrame, stream: Stream) -> Answer:
         from_seq=cursor.seq + 1,
         acked=acked,
     )
+
+
+def _after_received(received: CursorFrame, stream: Stream) -> Answer:
+    """Continue after what had come; it acks nothing, so what is open comes again."""
+    known = received.epoch == stream.epoch
+    if not known or received.seq > stream.head_seq:
+        first = stream.settled_seq + 1
+        return Answer(resume=Resume.RESET, from_seq=first, new_epoch=known)
+    first = min(received.seq, stream.settled_seq) + 1
+    behind = first <= stream.pruned_seq
+    return Answer(resume=Resume.GAP if behind else Resume.OK, from_seq=first)
 
 
 def _first(start: int | str | None, stream: Stream) -> int:

@@ -25,7 +25,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 class Settled(msgspec.Struct, frozen=True, gc=False):
     """A fact: these seqs were open and are settled now.
 
-    `latency_seconds` is the age of the first of them at that time.
+    `latency_seconds` is the age of the first of them at that time, `oldest_type` its
+    type; None when not asked for.
     """
 
     user_id: str
@@ -34,6 +35,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
     device_id: str | None
     latency_seconds: float | None
+    oldest_type: str | None = None
 
     @property
     def count(self) -> int:

@@ -12,7 +12,8 @@ INSERT INTO cursors (user_id) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING;
 
 -- stream --
 -- Return where a user's stream stands.
-SELECT s.epoch, s.head_seq, c.settled_seq, c.pruned_seq
+SELECT s.epoch, s.head_seq, c.settled_seq, c.pruned_seq,
+       extract(epoch FROM clock_timestamp())::float8 AS at
   FROM streams s JOIN cursors c USING (user_id)
  WHERE s.user_id = $1;
 

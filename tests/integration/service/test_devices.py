@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.app.dead_letters import Filter
 from service.client import EventFrame, RefusedError
 from service.contract import CloseCode
 from service.core.delivery import Outcome, State
@@ -133,7 +134,7 @@ async def test_an_event_that_all_devices_refuse_for_good_is_dead_at_once(
                 first = await phone.next("settled")
             second = await phone.next("settled")
         counts = await node.tracker.counts()
-        letters = await node.service.store.dead_letters("ann", 10)
+        letters = await node.service.dead_letters.page(Filter(user_id="ann"))
 
     assert ([[1, 1]], "dead") == (first["seqs"], first["outcome"])
     assert ([[2, 2]], "dead") == (second["seqs"], second["outcome"])
@@ -155,7 +156,7 @@ async def test_a_handler_that_refuses_for_good_makes_a_dead_letter_at_once(
     async with in_process(database_url) as node, node.client("ann", handler):
         receipt = await node.tracker.publish(_draft())
         outcome = await node.tracker.wait_confirmed(receipt, timeout_seconds=10)
-        (letter,) = await node.service.store.dead_letters("ann", 10)
+        (letter,) = await node.service.dead_letters.page(Filter(user_id="ann"))
 
     assert Outcome.DEAD is outcome
     assert 1 == len(handler.given)

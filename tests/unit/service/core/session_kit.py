@@ -61,8 +61,8 @@ def stream(
     return Stream(epoch=epoch, head_seq=head, settled_seq=settled, pruned_seq=pruned)
 
 
-def new_session(limits: Limits = LIMITS) -> Session:
-    return Session("c1", limits=limits, node=NODE, now=0.0)
+def new_session(limits: Limits = LIMITS, *, jitter: float = 1.0) -> Session:
+    return Session("c1", limits=limits, node=NODE, now=0.0, jitter=jitter)
 
 
 def send(session: Session, *frames: dict[str, Any], now: float = 0.0) -> list[Action]:
@@ -76,10 +76,11 @@ def open_session(
     limits: Limits = LIMITS,
     at: Stream | None = None,
     identity: Identity = USER,
+    jitter: float = 1.0,
     **hello: object,
 ) -> tuple[Session, list[Action]]:
     """A session whose device was welcomed, and the actions of the welcome."""
-    session = new_session(limits)
+    session = new_session(limits, jitter=jitter)
     (asked,) = send(session, HELLO | hello)
     assert isinstance(asked, Open)
     there = at or stream()

@@ -11,6 +11,7 @@ from service.core.delivery import Outcome, TryAgain
 from service.core.frame import ClientFrame
 from service.core.limits import Identity, Limits
 from service.core.log import LogEntry
+from service.core.move import MoveReason
 from service.core.resume import Stream, resume
 from service.core.session import Session
 from tests.unit.service.core.session_kit import entry, new_session, page
@@ -24,6 +25,7 @@ class Script:
 
     name: str
     limits: dict[str, Any]
+    jitter: float
     steps: list[dict[str, Any]]
 
 
@@ -33,6 +35,7 @@ def scripts() -> Iterator[Script]:
             yield Script(
                 name=f"{path.stem}: {script['promise']}",
                 limits=script.get("limits", {}),
+                jitter=script.get("jitter", 1.0),
                 steps=script["steps"],
             )
 
@@ -41,7 +44,7 @@ class Play:
     """A machine and what its surroundings remember between two steps."""
 
     def __init__(self, script: Script) -> None:
-        self._session = new_session(Limits(**script.limits))
+        self._session = new_session(Limits(**script.limits), jitter=script.jitter)
         self._hello: ClientFrame  # of the Open action
 
     def step(self, step: dict[str, Any]) -> list[dict[str, Any]]:
@@ -104,6 +107,12 @@ def _simple(
             return session.advance(value["head"])
         case "tick":
             return session.tick(now)
+        case "move":
+            reason = MoveReason(value["reason"])
+            session.move(
+                now, after=value["after"], within=value["within"], reason=reason
+            )
+            return ()
         case "unread":
             session.unread()
             return ()

@@ -23,6 +23,7 @@ from service.core.device_frames import (
     GarbledError,
     Handle,
     Reconnect,
+    ReportSettled,
     Retire,
     Save,
     Send,
@@ -235,6 +236,8 @@ class Weather(RuleBasedStateMachine):
                     raise AssertionError("the server did nothing to deserve that")
                 case Reconnect():
                     self.connected = False
+                case ReportSettled(seqs=seqs):
+                    assert set(ranges.values(seqs)) <= self.server.dead
                 case ConnectAnew() | Retire() | StateChanged() | Send():
                     pass
                 case _:

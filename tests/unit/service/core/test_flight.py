@@ -164,3 +164,15 @@ def test_take_is_the_intersection(present: list[int], bounds: list[int]) -> None
 
     assert wanted == [s for a, b in taken.ranges for s in range(a, b + 1)]
     assert [seq for seq in present if seq not in wanted] == held(window)
+
+
+def test_what_is_awaited_is_open_as_far_as_known() -> None:
+    """
+    What another device settled is not awaited, though it is in flight.
+    """
+    window = flight(3, 4, 5, 7)
+    window[4].settled_by = "d2"
+    window[5].waiting = True
+
+    assert ((3, 3), (5, 5), (7, 7)) == window.awaited()
+    assert () == flight().awaited()

@@ -91,3 +91,15 @@ def test_a_welcome_starts_every_wait() -> None:
 
     assert QUIET is client.look(109.9, awaiting=True)
     assert PING is client.look(110.0, awaiting=True)
+
+
+def test_a_pong_without_time_answers_what_was_asked_last() -> None:
+    """
+    Who cannot see pings may still show that it lives.
+    """
+    client = new()
+
+    assert client.pong(None, 9.0, awaiting=True) is False
+    assert PING is client.look(10.0, awaiting=True)
+    assert client.pong(None, 10.5, awaiting=True) is True
+    assert QUIET is client.look(18.0, awaiting=False)

@@ -126,3 +126,48 @@ def test_nothing_unsettled_is_skipped(
 
     assert answer.from_seq <= max(settled, at or 0) + 1
     assert answer.from_seq >= 1
+
+
+def received(seq: int, *, epoch: str = "E") -> ClientFrame:
+    return hello(received={"epoch": epoch, "seq": seq})
+
+
+@pytest.mark.parametrize(
+    ("seq", "how", "first"),
+    [
+        (2, Resume.GAP, 3),
+        (3, Resume.OK, 4),
+        (6, Resume.OK, 7),
+        (8, Resume.OK, 7),
+        (9, Resume.OK, 7),
+    ],
+)
+def test_received_is_never_handled(seq: int, how: Resume, first: int) -> None:
+    """
+    What a device only received is acked by nothing: it continues after it, but not
+    after the first unsettled event.
+    """
+    expected = Answer(resume=how, from_seq=first)
+
+    assert expected == resume(received(seq), STREAM)
+
+
+@pytest.mark.parametrize(
+    ("last", "new_epoch"), [(received(4, epoch="older"), False), (received(10), True)]
+)
+def test_received_in_another_numbering(last: ClientFrame, new_epoch: bool) -> None:
+    """
+    Another epoch, or a seq ahead of the head, is told as a reset.
+    """
+    expected = Answer(resume=Resume.RESET, from_seq=7, new_epoch=new_epoch)
+
+    assert expected == resume(last, STREAM)
+
+
+def test_cursor_comes_before_received() -> None:
+    """
+    Where a device says both, what it handled counts.
+    """
+    both = hello(cursor={"epoch": "E", "seq": 4}, received={"epoch": "E", "seq": 9})
+
+    assert resume(cursor(4), STREAM) == resume(both, STREAM)

@@ -342,6 +342,7 @@ def test_a_head_from_elsewhere_is_read_for() -> None:
     assert [] == kinds(session.advance(1))
     assert [] == kinds(session.advance(2))
     assert [Read(2, 254, MIB - 4)] == list(session.advance(3))
+    assert 3 == session.head_seq
 
 
 @pytest.mark.parametrize("head", [2, 3, 4])

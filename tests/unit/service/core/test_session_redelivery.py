@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.action import Expire, Redeliver
+from service.core.action import Expire, Read, Redeliver
 from service.core.delivery import Outcome, TryAgain
 from service.core.limits import Limits
 from service.core.session import Session
@@ -193,3 +193,42 @@ def test_a_refusal_after_a_timeout_keeps_no_place_in_the_window() -> None:
 
     assert [] == in_flight(session)
     assert session.offer(2, 2, 11.0) is True
+
+
+# ---- acked by the same device, over another connection ----
+
+
+def test_what_the_device_acked_elsewhere_is_off_its_hands() -> None:
+    """
+    An ack of this very device that arrived over another connection takes the events
+    out of the window, says nothing to the device, and lets the log go on.
+    """
+    session = live_session(events=2, limits=Limits(window_events=2))
+    session.advance(3)
+
+    actions = session.settled([(1, 1)], Outcome.CONFIRMED, "d1")
+
+    assert [] == sent(actions)
+    assert [Read(2, 1, session.flight.room_bytes())] == others(actions)
+    assert [2] == in_flight(session)
+
+
+def test_what_the_device_acked_elsewhere_is_not_sent_again() -> None:
+    """
+    A redelivery that was due is forgotten with the ack.
+    """
+    session = waiting_session(delay=1.0)
+
+    assert [] == list(session.settled([(1, 1)], Outcome.CONFIRMED, "d1"))
+    assert [] == list(session.tick(5.0))
+    assert [] == list(session.settled([(1, 1)], Outcome.CONFIRMED, "d1"))
+
+
+def test_its_own_late_ack_confirms_nothing_twice() -> None:
+    """
+    The device that acks again what it acked elsewhere is not confirmed once more.
+    """
+    session = live_session(events=1)
+    session.settled([(1, 1)], Outcome.CONFIRMED, "d1")
+
+    assert [] == send(session, {"t": "ack", "upto": 1})
