@@ -1,112 +1,171 @@
-"""Counters and histograms under their contract names, on a registry of their own."""
+"""Everything the service counts, under the names of `service.contract`.
 
-from bisect import bisect_left
+A new metric is three places: its name in the contract, an instrument here (public if
+its one use is `inc`, `set` or `observe`), a row in docs/operations.md. Labels have
+few values: never a user, an event, or a client's own words.
+"""
+
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from collections.abc import Iterable, Mapping
 
 from service.contract import Metric as Name
+from service.observe.instruments import Instruments
 
 _LATENCY_BUCKETS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300,
     3600, 86400,
 )  # fmt: skip
 _GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-
-
-class WeightedHistogram(Collector):
-    """A histogram whose observations may count for many events at once.
-
-    One settlement covers a range; observing it event by event would cost more than
-    the rest of the confirmation.
-    """
-
-    def __init__(self, name: str, text: str, buckets: Sequence[float]) -> None:
-        self._name = name
-        self._text = text
-        self._bounds = tuple(buckets)
-        self._counts = [0] * (len(buckets) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float, count: int = 1) -> None:
-        """Count `count` events with this value."""
-        self._counts[bisect_left(self._bounds, value)] += count
-        self._sum += value * count
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the histogram as the registry wants it."""
-        bounds = [*map(str, self._bounds), "+Inf"]
-        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
-        yield HistogramMetricFamily(
-            self._name, self._text, buckets=buckets, sum_value=self._sum
-        )
+_REPLAY_BUCKETS = (0, 1, 4, 16, 64, 256, 1024, 4096, 16384)
+# Publishers invent types; these are the ones that every agent has.
+_TYPES = frozenset(
+    {
+        "agent_started",
+        "agent_thinking",
+        "tool_executing",
+        "tool_completed",
+        "agent_completed",
+    }
+)
+_OTHER = "other"
 
 
 class Metrics:
-    """Everything the service counts; one object per process."""
+    """One object per process. Methods where a count needs more than `inc`."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._published = self._counter(
-            Name.PUBLISHED, "Events stored, by priority.", ["priority"]
+        new = Instruments()
+        self.registry = new.registry
+        self.redelivered = 0  # for the demo's final line
+
+        # ---- publish ----
+        self._published = new.counter(
+            Name.PUBLISHED, "Events stored, by priority.", "priority"
         )
-        self._deduplicated = self._counter(
+        self._deduplicated = new.counter(
             Name.PUBLISH_DEDUPLICATED, "Publishes answered with an earlier receipt."
         )
-        self._rejected = self._counter(
-            Name.PUBLISH_REJECTED, "Publishes refused, by error code.", ["code"]
+        self._rejected = new.counter(
+            Name.PUBLISH_REJECTED, "Publishes refused, by error code.", "code"
         )
-        self._settled = self._counter(
-            Name.SETTLED, "Events settled, by outcome.", ["outcome"]
+        self._groups = new.histogram(
+            Name.COMMIT_GROUP_EVENTS, "Events per publish commit.", _GROUP_BUCKETS
         )
-        self.redelivered = 0  # for the demo's final line
-        self._redeliveries = self._counter(
-            Name.REDELIVERIES, "Events written to a socket again after a failure."
+
+        # ---- outcomes ----
+        self._settled = new.counter(
+            Name.SETTLED, "Events settled, by outcome.", "outcome"
         )
-        self._failed_attempts = self._counter(
-            Name.FAILED_ATTEMPTS, "Attempts that failed, by kind.", ["reason"]
-        )
-        self.ephemeral_sent = self._counter(
-            Name.EPHEMERAL_SENT, "Ephemeral events written to a socket."
-        )
-        self.ephemeral_dropped = self._counter(
-            Name.EPHEMERAL_DROPPED, "Ephemeral events dropped for a slow socket."
-        )
-        self.sweep_recovered = self._counter(
-            Name.SWEEP_RECOVERED, "Sessions the sweep found behind; about 0."
-        )
-        self._opened = self._counter(
-            Name.SESSIONS_OPENED, "Sessions welcomed, by kind of resume.", ["resume"]
-        )
-        self._closed = self._counter(
-            Name.SESSIONS_CLOSED, "Sessions ended, by close code.", ["code"]
-        )
-        self._ack_rejected = self._counter(
-            Name.ACK_REJECTED, "Acks refused, by error code.", ["code"]
-        )
-        self._database_retries = self._counter(
-            Name.DATABASE_RETRIES, "Repeated database work, by reason.", ["reason"]
-        )
-        self.sessions = Gauge(
-            Name.SESSIONS, "Live sessions on this node.", registry=self.registry
-        )
-        self._groups = Histogram(
-            Name.COMMIT_GROUP_EVENTS,
-            "Events per publish commit.",
-            buckets=_GROUP_BUCKETS,
-            registry=self.registry,
-        )
-        self._latency = WeightedHistogram(
+        self._latency = new.histogram(
             Name.CONFIRMATION_LATENCY,
             "Acceptance to confirmation; each event of a settlement counts with the "
             "age of its oldest.",
             _LATENCY_BUCKETS,
         )
-        self.registry.register(self._latency)
+        self._latency_by_type = new.histogram(
+            Name.CONFIRMATION_LATENCY_BY_TYPE,
+            "The same, by type; only the oldest event of each settlement counts.",
+            _LATENCY_BUCKETS,
+            "type",
+        )
+        self._redeliveries = new.counter(
+            Name.REDELIVERIES, "Events written to a socket again after a failure."
+        )
+        self._failed_attempts = new.counter(
+            Name.FAILED_ATTEMPTS, "Attempts that failed, by kind.", "reason"
+        )
+        self._backlog = new.gauge(
+            Name.BACKLOG, "Open events, by state.", "state", joined="livemax"
+        )
+        self._oldest_age = new.gauge(
+            Name.UNCONFIRMED_OLDEST_AGE,
+            "Age of the oldest open event, in seconds; 0 without any.",
+            joined="livemax",
+        )
+
+        # ---- dead letters ----
+        self._letters_closed = new.counter(
+            Name.DEAD_LETTERS_CLOSED, "Dead letters redriven or discarded.", "outcome"
+        )
+        self._webhook = new.counter(
+            Name.WEBHOOK_DELIVERIES, "Posts to the webhook, by outcome.", "outcome"
+        )
+        self.webhook_pending = new.gauge(
+            Name.WEBHOOK_PENDING,
+            "Notices that wait for the webhook, up to 10,000.",
+            joined="livemax",
+        )
+
+        # ---- ephemeral events ----
+        self.ephemeral_sent = new.counter(
+            Name.EPHEMERAL_SENT, "Ephemeral events written to a socket."
+        )
+        self.ephemeral_dropped = new.counter(
+            Name.EPHEMERAL_DROPPED, "Ephemeral events dropped for a slow socket."
+        )
+
+        # ---- sessions ----
+        self.sessions = new.gauge(Name.SESSIONS, "Live sessions on this node.")
+        self._opened = new.counter(
+            Name.SESSIONS_OPENED, "Sessions welcomed, by kind of resume.", "resume"
+        )
+        self._closed = new.counter(
+            Name.SESSIONS_CLOSED, "Sessions ended, by close code.", "code"
+        )
+        self._ack_rejected = new.counter(
+            Name.ACK_REJECTED, "Acks refused, by error code.", "code"
+        )
+        self._auth_rejected = new.counter(
+            Name.AUTH_REJECTED, "Credentials refused, by reason.", "reason"
+        )
+        self._admission_rejected = new.counter(
+            Name.ADMISSION_REJECTED, "Connections without room, by reason.", "reason"
+        )
+        self.keys_failed = new.counter(
+            Name.KEYS_FAILED, "Fetches of an identity provider's keys that failed."
+        )
+        self.resume_replayed = new.histogram(
+            Name.RESUME_REPLAYED,
+            "Seqs that a session was given before it was live.",
+            _REPLAY_BUCKETS,
+        )
+        self.window_full_seconds = new.counter(
+            Name.WINDOW_FULL_SECONDS,
+            "Seconds that sessions were behind with a full window.",
+        )
+        self._intervals = new.counter(
+            Name.SESSION_INTERVALS,
+            "Minutes of sessions, by what became of them.",
+            "outcome",
+            "revision",
+        )
+
+        # ---- other nodes ----
+        self.wakeups_sent = new.counter(
+            Name.WAKEUPS_SENT, "Messages told to other nodes."
+        )
+        self._wakeups_heard = new.counter(
+            Name.WAKEUPS_HEARD, "Wake-ups heard from other nodes, by kind.", "kind"
+        )
+        self.wakeup_reconnects = new.counter(
+            Name.WAKEUP_RECONNECTS, "Times that listening to wake-ups began anew."
+        )
+        self.wakeup_lag = new.histogram(
+            Name.WAKEUP_LAG,
+            "From a message's sending to its hearing, by both machines' clocks.",
+            _LATENCY_BUCKETS,
+        )
+
+        # ---- surroundings ----
+        self.sweep_recovered = new.counter(
+            Name.SWEEP_RECOVERED, "Sessions the sweep found behind; about 0."
+        )
+        self._database_retries = new.counter(
+            Name.DATABASE_RETRIES, "Repeated database work, by reason.", "reason"
+        )
+        self.events_pruned = new.counter(
+            Name.PRUNED, "Events that were settled long ago and are forgotten now."
+        )
 
     def committed(self, priorities: Iterable[str], *, repeats: int) -> None:
         """Count one publish commit: the priorities of what is new, and repeats."""
@@ -116,11 +175,21 @@ class Metrics:
         self._groups.observe(new.total() + repeats)
         self._deduplicated.inc(repeats)
 
-    def settled(self, outcome: str, count: int, latency_seconds: float | None) -> None:
+    def settled(
+        self,
+        outcome: str,
+        count: int,
+        latency_seconds: float | None,
+        oldest_type: str | None = None,
+    ) -> None:
         """Count the events of one settlement."""
         self._settled.labels(outcome).inc(count)
-        if outcome == "confirmed" and latency_seconds is not None:
-            self._latency.observe(latency_seconds, count)
+        if outcome != "confirmed" or latency_seconds is None:
+            return
+        self._latency.observe_many(latency_seconds, count)
+        if oldest_type is not None:
+            label = oldest_type if oldest_type in _TYPES else _OTHER
+            self._latency_by_type.labels(label).observe(latency_seconds)
 
     def rejected(self, code: str) -> None:
         """Count a refused publish."""
@@ -135,6 +204,14 @@ class Metrics:
         """Count a failed attempt by kind; clients' own words are not a label."""
         self._failed_attempts.labels(reason).inc()
 
+    def letters_closed(self, outcome: str, count: int) -> None:
+        """Count dead letters that somebody redrove or discarded."""
+        self._letters_closed.labels(outcome).inc(count)
+
+    def webhook(self, outcome: str) -> None:
+        """Count a post to the webhook: delivered, failed or given_up."""
+        self._webhook.labels(outcome).inc()
+
     def session_opened(self, resume: str) -> None:
         """Count a welcome."""
         self._opened.labels(resume).inc()
@@ -143,15 +220,32 @@ class Metrics:
         """Count the end of a session."""
         self._closed.labels(str(code)).inc()
 
+    def session_interval(self, outcome: str, revision: str) -> None:
+        """Count one minute of one session."""
+        self._intervals.labels(outcome, revision).inc()
+
+    def wakeup_heard(self, kind: str, count: int) -> None:
+        """Count wake-ups of one message: users, events, frames or sessions."""
+        self._wakeups_heard.labels(kind).inc(count)
+
     def ack_rejected(self, code: str) -> None:
         """Count a refused ack."""
         self._ack_rejected.labels(code).inc()
+
+    def auth_rejected(self, reason: str) -> None:
+        """Count a credential that did not hold."""
+        self._auth_rejected.labels(reason).inc()
+
+    def admission_rejected(self, reason: str) -> None:
+        """Count a connection that there was no room for."""
+        self._admission_rejected.labels(reason).inc()
 
     def database_retry(self, reason: str) -> None:
         """Count repeated database work."""
         self._database_retries.labels(reason).inc()
 
-    def _counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
-        return Counter(
-            name.removesuffix("_total"), text, labels, registry=self.registry
-        )
+    def backlog(self, by_state: Mapping[str, int], oldest_seconds: float) -> None:
+        """Show what is open; a node that is not the one to ask shows zeros."""
+        for state, count in by_state.items():
+            self._backlog.labels(state).set(count)
+        self._oldest_age.set(oldest_seconds)

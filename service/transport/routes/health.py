@@ -26,8 +26,15 @@ def router(parts: Parts) -> APIRouter:
         dependencies = await parts.dependencies()
         body = _summary(parts, dependencies)
         if authorization is not None:
-            parts.credentials.principal(authorization).require(OPERATE)
+            who = await parts.credentials.resolve(authorization)
+            who.require(OPERATE)
             body["dependencies"] = {n: asdict(d) for n, d in dependencies.items()}
+            body["node"] = {
+                "revision": parts.node.revision,
+                "instance": parts.node.instance,
+                "workers": parts.workers,
+                "sessions": len(parts.manager.roster),
+            }
         return Json(body, status_code=_status(dependencies))
 
     @routes.get(Path.HEALTH_READY)
@@ -45,7 +52,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 def _status(dependencies: Mapping[str, Dependency]) -> int:
-    return 200 if all(d.ok for d in dependencies.values()) else 503
+    return 200 if all(d.ok or not d.required for d in dependencies.values()) else 503
 
 
 def _summary(parts: Parts, dependencies: Mapping[str, Dependency]) -> dict[str, object]:

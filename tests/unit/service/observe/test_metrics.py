@@ -1,21 +1,27 @@
 """Metrics: names of the contract, counts in events, few labels."""
 
+from pathlib import Path
+
 import pytest
 from prometheus_client import generate_latest
 
 from service.contract import Metric
-from service.observe.metrics import Metrics, WeightedHistogram
+from service.observe.instruments import Instruments
+from service.observe.joined import JoinedMetrics
+from service.observe.metrics import Metrics
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
-def test_every_metric_of_the_contract_is_there() -> None:
+def test_every_metric_of_the_contract_is_there(tmp_path: Path) -> None:
     """
-    What dashboards and alerts name is exposed under that name.
+    What dashboards and alerts name is exposed under that name, by a service or by
+    the supervisor of its workers.
     """
-    families = {family.name for family in Metrics().registry.collect()}
+    registries = [Metrics().registry, JoinedMetrics(tmp_path).registry]
+    families = {family.name for one in registries for family in one.collect()}
 
     assert {name.removesuffix("_total") for name in Metric} == families
 
@@ -55,6 +61,22 @@ def test_settlements_count_in_events() -> None:
     )
 
 
+def test_latency_by_type_has_few_labels() -> None:
+    """
+    Only the types that every agent has are told apart; publishers invent others. A
+    settlement counts once, as its oldest event.
+    """
+    metrics = Metrics()
+    metrics.settled("confirmed", 3, 0.25, "tool_completed")
+    metrics.settled("confirmed", 1, 0.25, "invoice_printed")
+    metrics.settled("dead", 1, 9.0, "tool_completed")
+
+    name = "confirmation_latency_by_type_seconds_count"
+    assert 1.0 == value(metrics, name, type="tool_completed")
+    assert 1.0 == value(metrics, name, type="other")
+    assert value(metrics, name, type="invoice_printed") is None
+
+
 @pytest.mark.parametrize(
     ("observed", "expected"),
     [(0.5, [2, 2, 2]), (1.0, [2, 2, 2]), (1.5, [0, 2, 2]), (99.0, [0, 0, 2])],
@@ -63,8 +85,8 @@ def test_buckets_are_cumulative(observed: float, expected: list[int]) -> None:
     """
     A weighted observation counts in its bucket and all above; a bound belongs below.
     """
-    histogram = WeightedHistogram("h", "text", [1, 2])
-    histogram.observe(observed, 2)
+    histogram = Instruments().histogram("h", "text", [1, 2])
+    histogram.observe_many(observed, 2)
 
     (family,) = histogram.collect()
 
