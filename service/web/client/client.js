@@ -28,6 +28,9 @@
  * @property {(event: EphemeralFrame) => unknown} [onEphemeral]
  * @property {(change: StateChange) => unknown} [onState]
  * @property {(gap: {first: number, last: number, reason: string}) => unknown} [onGap]
+ * @property {(settled: {seqs: import("./ranges.js").Ranges, outcome: string}) => unknown} [onSettled]
+ *   told of events that ended otherwise than confirmed: dead, expired, discarded, or
+ *   redriven, which come again under a later seq
  * @property {(problem: {code: string, message: string, temporary: boolean}) => unknown} [onProblem]
  * @property {"unsettled" | "oldest" | number} [start] where a new device begins
  * @property {Pick<Storage, "getItem" | "setItem">} [storage] keeps the cursor, saved after
@@ -36,13 +39,21 @@
  * @property {number} [window] the most events in flight
  * @property {string} [device] its name; by default one per tab
  * @property {typeof WebSocket} [webSocket] for environments without their own
+ * @property {"auto" | "socket" | "sse"} [transport] "auto": streams by server-sent
+ *   events while sockets do not get through; needs `authorization`, as "sse" does
+ * @property {() => string | null | Promise<string | null>} [authorization] the header's
+ *   value for streams, asked before each; null stops the client
+ * @property {typeof fetch} [fetch] for environments without their own
  */
 import { Device } from "./device.js";
-import { SUBPROTOCOL, GarbledError, CloseCode, parse, parseCursor } from "./frames.js";
-import { Link } from "./link.js";
+import { Dialer, RETRY_SECONDS } from "./dialer.js";
+import { GarbledError, CloseCode, parse, parseCursor } from "./frames.js";
 import { tabDevice } from "./tab.js";
 
 const HANDLER_GRACE_SECONDS = 10;
+const BACK_TO_SOCKET = "back to a socket"; // the reason of a move of our own
+
+/** @typedef {import("./link.js").Link | import("./sse_link.js").SseLink} AnyLink */
 
 /**
  * Connect, and stay connected until `close()` or a final refusal.
@@ -61,11 +72,11 @@ export class Client {
   #device = null;
   // The current socket, and the second one while moving. Both are there from before
   // they open until they end or are replaced.
-  /** @type {Link | null} */
+  /** @type {AnyLink | null} */
   #link = null;
-  /** @type {Link | null} */
+  /** @type {AnyLink | null} */
   #second = null;
-  /** @type {Link | null} */
+  /** @type {AnyLink | null} */
   #retired = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #tickTimer = undefined;
@@ -73,6 +84,12 @@ export class Client {
   #tickAt = Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #connectTimer = undefined;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #socketTimer = undefined;
+  #dialer;
+  /** @type {WeakSet<AnyLink>} */
+  #welcomed = new WeakSet();
+  #movesBack = false;
   /** @type {(() => void)[]} who waits for the running handler */
   #waiters = [];
   #closed = false;
@@ -81,6 +98,7 @@ export class Client {
   /** @param {Options} options */
   constructor(options) {
     this.#options = options;
+    this.#dialer = new Dialer(options);
     this.#storageKey = options.storageKey ?? `events.cursor ${options.url}`;
     void this.#start();
   }
@@ -112,9 +130,10 @@ export class Client {
     return actions.length > 0;
   }
 
-  /** Renew the credential of the live session with a new ticket. */
+  /** Renew the credential of the live session with a new ticket; a stream has none. */
   async renew() {
-    const ticket = await this.#fetchTicket();
+    if (this.#link?.kind === "sse") return false;
+    const ticket = await this.#dialer.credential("socket");
     const actions = ticket ? (this.#device?.renew(ticket) ?? []) : [];
     this.#perform(actions);
     return actions.length > 0;
@@ -162,6 +181,8 @@ export class Client {
         return this.#show(action);
       case "gap":
         return this.#notify(this.#options.onGap, action);
+      case "settled":
+        return this.#notify(this.#options.onSettled, action);
       case "problem":
         return this.#notify(this.#options.onProblem, action);
       case "close":
@@ -169,7 +190,8 @@ export class Client {
       case "reconnect":
         return this.#reconnect(action.delay, action.new_ticket === true);
       case "connect_anew":
-        this.#second = this.#open();
+        this.#movesBack = action.reason === BACK_TO_SOCKET;
+        this.#second = this.#open(this.#dialer.choice.pick(now(), true));
         return undefined;
       case "retire":
         return this.#retire();
@@ -206,7 +228,7 @@ export class Client {
 
   /** @param {number} delay @param {boolean} newTicket */
   #reconnect(delay, newTicket) {
-    if (newTicket && this.#options.getTicket === undefined) {
+    if (newTicket && !this.#dialer.canRenew(this.#dialer.choice.pick(now(), false))) {
       this.#perform(this.#machine.stop(CloseCode.UNAUTHORIZED, "the credential was refused"));
       return;
     }
@@ -233,6 +255,7 @@ export class Client {
     this.#second = null;
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#tickTimer);
+    clearTimeout(this.#socketTimer);
     this.#connectTimer = undefined;
     this.#tickAt = Infinity;
     globalThis.removeEventListener?.("online", this.#online);
@@ -248,14 +271,12 @@ export class Client {
   #connect() {
     this.#connectTimer = undefined;
     this.#perform(this.#machine.connecting());
-    this.#link = this.#open();
+    this.#link = this.#open(this.#dialer.choice.pick(now(), false));
   }
 
-  #open() {
-    const link = new Link({
-      url: this.#options.url,
-      subprotocol: SUBPROTOCOL,
-      webSocket: this.#options.webSocket ?? globalThis.WebSocket,
+  /** @param {import("./dialer.js").Kind} kind */
+  #open(kind) {
+    const link = this.#dialer.link(kind, {
       onOpen: (ticket) => this.#opened(link, ticket),
       onMessage: (message) => this.#onMessage(link, message),
       onEnd: (code) => this.#ended(link, code),
@@ -265,35 +286,24 @@ export class Client {
   }
 
   /**
-   * Fetch a ticket and open the socket. What fails here is tried again, like a cut.
-   * @param {Link} link
+   * Fetch a credential and open the link. What fails here is tried again, like a cut.
+   * @param {AnyLink} link
    */
   async #dial(link) {
-    let step = "ticket";
     try {
-      const ticket = await this.#fetchTicket();
-      step = "socket";
-      if (ticket !== null) link.open(ticket);
+      const credential = await this.#dialer.credential(link.kind);
+      if (credential !== null) link.open(credential);
       else if (link === this.#link || link === this.#second) {
         this.#perform(this.#machine.stop(CloseCode.UNAUTHORIZED, "no ticket"));
       }
     } catch (error) {
-      const problem = { code: step, message: String(error), temporary: true };
-      this.#notify(this.#options.onProblem, problem);
+      const code = link.tried ? link.kind : "ticket";
+      this.#notify(this.#options.onProblem, { code, message: String(error), temporary: true });
       link.end(1006);
     }
   }
 
-  /**
-   * A ticket, null when none is given, undefined when none is needed.
-   * @returns {Promise<string | null | undefined>}
-   */
-  async #fetchTicket() {
-    const { getTicket } = this.#options;
-    return getTicket === undefined ? undefined : ((await getTicket()) ?? null);
-  }
-
-  /** @param {Link} link @param {string | undefined} ticket */
+  /** @param {AnyLink} link @param {string | undefined} ticket */
   #opened(link, ticket) {
     for (const action of this.#machine.opened(now(), ticket)) {
       if (action.do === "send") link.post(action.frame);
@@ -301,9 +311,10 @@ export class Client {
     this.#scheduleTick();
   }
 
-  /** @param {Link} link @param {unknown} message */
+  /** @param {AnyLink} link @param {unknown} message */
   #onMessage(link, message) {
     const frames = this.#parse(link, message);
+    if (frames.some((frame) => frame.t === "welcome")) this.#onWelcome(link);
     if (link === this.#second && frames.some((frame) => frame.t === "welcome")) {
       this.#retired = this.#link;
       this.#link = link;
@@ -315,7 +326,7 @@ export class Client {
     }
   }
 
-  /** @param {Link} link @param {unknown} message */
+  /** @param {AnyLink} link @param {unknown} message */
   #parse(link, message) {
     try {
       return parse(message);
@@ -326,14 +337,47 @@ export class Client {
     }
   }
 
-  /** @param {Link} link @param {number} code */
+  /** @param {AnyLink} link @param {number} code */
   #ended(link, code) {
+    if (link.tried && !this.#welcomed.has(link)) {
+      this.#dialer.choice.failed(link.kind, code, now());
+    }
     if (link === this.#second) {
       this.#second = null;
+      if (link.kind === "socket" && this.#link?.kind === "sse") return this.#stayWithStreams(code);
       this.#perform(this.#machine.moveFailed(code));
     } else if (link === this.#link) {
       this.#lost(code);
     }
+  }
+
+  /**
+   * A socket did not get through; when the move was asked for, a stream does it.
+   * @param {number} code
+   */
+  #stayWithStreams(code) {
+    this.#scheduleSocket();
+    if (this.#movesBack) this.#perform(this.#machine.moveFailed(code));
+    else this.#second = this.#open("sse");
+  }
+
+  /** @param {AnyLink} link */
+  #onWelcome(link) {
+    this.#welcomed.add(link);
+    this.#dialer.choice.welcomed(link.kind);
+    if (this.#dialer.choice.isSecondBest(link.kind)) this.#scheduleSocket();
+  }
+
+  /** Try a socket again after a while, if streams do its work by then. */
+  #scheduleSocket() {
+    clearTimeout(this.#socketTimer);
+    this.#socketTimer = setTimeout(() => this.#moveBack(), RETRY_SECONDS * 1000);
+  }
+
+  /** Move to a socket as if the server had asked: connect first, then leave. */
+  #moveBack() {
+    if (this.#link?.kind !== "sse") return;
+    this.#perform(this.#machine.receive({ t: "goaway", reason: BACK_TO_SOCKET }, now()));
   }
 
   /**

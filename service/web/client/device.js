@@ -285,7 +285,8 @@ export class Device {
       if (frame.outcome === "confirmed") this.#progress.declareRefused(first, last);
       else this.#giveUp(first, last);
     }
-    return this.#proceed(now);
+    if (frame.outcome === "confirmed") return this.#proceed(now);
+    return [{ do: "settled", seqs: frame.seqs, outcome: frame.outcome }, ...this.#proceed(now)];
   }
 
   /**

@@ -22,6 +22,9 @@ const CLOSE_AFTER_ERROR = 100; // milliseconds
  * the event loop goes out as one message.
  */
 export class Link {
+  kind = /** @type {const} */ ("socket");
+  /** Whether it was tried to open it. */
+  tried = false;
   #options;
   /** @type {WebSocket | null} */
   #socket = null;
@@ -39,6 +42,7 @@ export class Link {
   /** @param {string | undefined} ticket given back by `onOpen` */
   open(ticket) {
     if (this.#over) return;
+    this.tried = true;
     const { url, subprotocol, webSocket } = this.#options;
     const socket = new webSocket(url, [subprotocol]);
     this.#socket = socket;

@@ -14,6 +14,7 @@
  *   {do: "handle", event: EventFrame} |
  *   {do: "ephemeral", event: EphemeralFrame} |
  *   {do: "gap", first: number, last: number, reason: string} |
+ *   {do: "settled", seqs: import("./ranges.js").Ranges, outcome: string} |
  *   {do: "problem", code: string, message: string, temporary: boolean} |
  *   {do: "state", state: State, reason?: string, delay?: number, resume?: string} |
  *   {do: "close", code: number, reason: string} |

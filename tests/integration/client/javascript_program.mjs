@@ -25,9 +25,17 @@ const storage = {
 
 let tickets = 0;
 const getTicket = async () => {
+  if (options.ticket_url) return buyTicket();
   tickets += 1;
   return tickets <= options.tickets ? `T${tickets}` : null;
 };
+
+async function buyTicket() {
+  const headers = { Authorization: `Bearer ${options.token}` };
+  const answer = await fetch(options.ticket_url, { method: "POST", headers });
+  if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
+  return (await answer.json()).ticket;
+}
 
 let release;
 const released = new Promise((resolve) => (release = resolve));
@@ -48,7 +56,7 @@ const client = connect({
   webSocket: globalThis.WebSocket ?? createRequire(import.meta.url)("ws"),
   device: "d1",
   storage,
-  getTicket: options.tickets === undefined ? undefined : getTicket,
+  getTicket: (options.tickets ?? options.ticket_url) === undefined ? undefined : getTicket,
   onEvent,
   onEphemeral: ({ type }) => say({ ephemeral: type }),
   onState: ({ state, reason = "", resume = "" }) => say({ state, reason, resume }),
