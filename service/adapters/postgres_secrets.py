@@ -26,6 +26,9 @@ class PostgresSecrets:
             sorted(grant.scopes),
             valid_seconds,
             grant.until,
+            grant.origin,
+            grant.issued_at,
+            grant.key_id,
         )
 
     async def take(self, secret: str, *, kind: str) -> Grant | None:
@@ -40,6 +43,9 @@ class PostgresSecrets:
             subject=row["subject"],
             scopes=frozenset(row["scopes"]),
             until=row["session_until"],
+            origin=row["origin"],
+            issued_at=row["issued_at"],
+            key_id=row["key_id"],
         )
 
 

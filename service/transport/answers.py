@@ -1,6 +1,6 @@
 """Bodies in and out of the routes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -21,7 +21,7 @@ def _name(value: str) -> str:
 
 # A user or an event id in a path or a query; PostgreSQL's text holds no NUL.
 Name = Annotated[str, AfterValidator(_name)]
-WhoIsIt: TypeAlias = Callable[[str | None], Principal]
+WhoIsIt: TypeAlias = Callable[[str | None], Awaitable[Principal]]
 
 
 class Json(Response):
@@ -42,8 +42,10 @@ def with_slashes(path: str) -> str:
 def who_is_it(credentials: Credentials) -> WhoIsIt:
     """Return the dependency that turns an Authorization header into a principal."""
 
-    def principal(authorization: Annotated[str | None, Header()] = None) -> Principal:
-        return credentials.principal(authorization)
+    async def principal(
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Principal:
+        return await credentials.resolve(authorization)
 
     return principal
 

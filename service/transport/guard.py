@@ -85,11 +85,12 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> PermissionDeniedError | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if host not in self._hosts and scope["path"] not in self._open_paths:
+        # One of each at most: of two, somebody else might have read the other.
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        known = len(hosts) == 1 and hosts[0] in self._hosts
+        if not known and scope["path"] not in self._open_paths:
             return PermissionDeniedError("Host: not one of this service")
-        origin = headers.get("origin")
-        if origin is not None and origin not in self._origins:
+        if len(origins) > 1 or not self._origins.issuperset(origins):
             return PermissionDeniedError("Origin: not allowed")
         return None
 

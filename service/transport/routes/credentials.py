@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 
 from service.contract import Path
 from service.transport import http_wire as wire
@@ -20,11 +20,18 @@ def router(parts: Parts) -> APIRouter:
     principal = who_is_it(credentials)
 
     @routes.post(Path.TICKETS, status_code=201)
-    async def ticket(who: Annotated[Principal, Depends(principal)]) -> Json:
-        """Return a single-use ticket for the `hello` of a socket."""
+    async def ticket(
+        who: Annotated[Principal, Depends(principal)],
+        origin: Annotated[str | None, Header()] = None,
+    ) -> Json:
+        """Return a single-use ticket for the `hello` of a socket.
+
+        Only a socket with the same Origin may use it: a page's ticket is no use to
+        another page, nor to a program.
+        """
         return Json(
             {
-                "ticket": await credentials.new_ticket(who),
+                "ticket": await credentials.new_ticket(who, origin=origin),
                 "expires_in_s": TICKET_SECONDS,
             },
             status_code=201,

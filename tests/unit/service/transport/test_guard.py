@@ -1,6 +1,7 @@
 """Every request passes the Host and Origin lists; every answer has the headers."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 async def ask(
-    path: str = "/v1/events", *, kind: str = "http", **headers: str
+    path: str = "/v1/events", *, kind: str = "http", **headers: str | list[str]
 ) -> tuple[int, dict[str, str], bytes]:
     """Send one request through the guard; return status, headers and body."""
     sent: list[Message] = []
@@ -35,7 +36,11 @@ async def ask(
         allowed_origins=ORIGINS,
         open_paths=frozenset({"/health/live"}),
     )
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    raw = [
+        (name.encode(), value.encode())
+        for name, values in headers.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
     await guard({"type": kind, "path": path, "headers": raw}, receive, send)
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], found, sent[1]["body"]
@@ -60,10 +65,20 @@ async def test_known_hosts_and_origins_pass(origin: str | None) -> None:
         {"host": ""},
         {"host": "localhost"},
         {"host": "events.example.evil"},
+        {"host": "EVENTS.example"},
+        {"host": "events.example."},
+        {"host": "events.example:443"},
+        {"host": "evil.example", "x-forwarded-host": "events.example"},
         {"host": "events.example", "origin": "null"},
         {"host": "events.example", "origin": ""},
         {"host": "events.example", "origin": "http://events.example"},
         {"host": "events.example", "origin": "https://events.example.evil"},
+        {"host": "events.example", "origin": "https://evil-events.example"},
+        {"host": "events.example", "origin": "https://events.example:8443"},
+        {"host": "events.example", "origin": "HTTPS://events.example"},
+        {"host": "events.example", "origin": "https://Events.example"},
+        {"host": "events.example", "origin": "https://events.example."},
+        {"host": "events.example", "origin": "https://events.example/"},
     ],
     ids=str,
 )
@@ -76,6 +91,22 @@ async def test_others_are_refused(headers: dict[str, str]) -> None:
     assert 403 == status
     assert "application/problem+json" == answered["content-type"]
     assert "forbidden" == json.loads(body)["code"]
+
+
+@pytest.mark.parametrize("name", ["host", "origin"])
+async def test_there_is_one_of_each(name: str) -> None:
+    """
+    Of two headers somebody else might have read the other.
+    """
+    headers: dict[str, Any] = {
+        "host": "events.example",
+        "origin": "https://events.example",
+    }
+    headers[name] = [headers[name]] * 2
+
+    status, _, _ = await ask(**headers)
+
+    assert 403 == status
 
 
 async def test_probes_come_by_address() -> None:

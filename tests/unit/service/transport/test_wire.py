@@ -163,6 +163,7 @@ def test_a_timeline_tells_all() -> None:
             outcome=Outcome.CONFIRMED, device_id="d", sent_at=11.5, at=12.0
         ),
         held_by=("d",),
+        earlier=(),
     )
 
     found = json.loads(msgspec.json.encode(wire.timeline(timeline)))
@@ -178,6 +179,7 @@ def test_a_timeline_tells_all() -> None:
             "at": 12.0,
         },
         "held_by": ["d"],
+        "earlier": [],
     } == {key: one for key, one in found.items() if key != "event"}
     assert "e3" == found["event"]["event_id"]
 
