@@ -10,6 +10,7 @@ from service.core.device_frames import (
     EventFrame,
     ReportGap,
     ReportProblem,
+    ReportSettled,
     StateChanged,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "RefusedError",
     "ReportGap",
     "ReportProblem",
+    "ReportSettled",
     "StateChanged",
     "connect",
 ]

@@ -16,6 +16,7 @@ from service.client.handlers import (
     OnEphemeral,
     OnGap,
     OnProblem,
+    OnSettled,
     OnState,
     call,
     cancelled_from_outside,
@@ -41,6 +42,7 @@ from service.core.device_frames import (
     Reconnect,
     ReportGap,
     ReportProblem,
+    ReportSettled,
     Retire,
     Save,
     Send,
@@ -62,6 +64,7 @@ def connect(
     on_ephemeral: OnEphemeral | None = None,
     on_state: OnState | None = None,
     on_gap: OnGap | None = None,
+    on_settled: OnSettled | None = None,
     on_problem: OnProblem | None = None,
     token: str | None = None,
     get_ticket: GetTicket | None = None,
@@ -78,6 +81,9 @@ def connect(
     may come twice only if the program ended between handling it and saving the
     cursor, or if the cursor store was lost.
 
+    `on_settled` is told of events that ended otherwise than confirmed: dead, expired,
+    discarded, or redriven, which come again under a later seq.
+
     `token` goes into the Authorization header; `get_ticket` is asked before each
     connection and returns None to stop. Give a program that keeps its cursor in a
     FileCursorStore a `device` name that stays the same.
@@ -88,6 +94,7 @@ def connect(
         on_ephemeral=on_ephemeral,
         on_state=on_state,
         on_gap=on_gap,
+        on_settled=on_settled,
         on_problem=on_problem,
         token=token,
         get_ticket=get_ticket,
@@ -110,6 +117,7 @@ class Client:
         on_ephemeral: OnEphemeral | None,
         on_state: OnState | None,
         on_gap: OnGap | None,
+        on_settled: OnSettled | None,
         on_problem: OnProblem | None,
         token: str | None,
         get_ticket: GetTicket | None,
@@ -124,6 +132,7 @@ class Client:
         self._on_ephemeral = on_ephemeral
         self._on_state = on_state
         self._on_gap = on_gap
+        self._on_settled = on_settled
         self._on_problem = on_problem
         self._token = token
         self._get_ticket = get_ticket
@@ -239,6 +248,8 @@ class Client:
                 self._show(action)
             case ReportGap():
                 notify(self._on_gap, action)
+            case ReportSettled():
+                notify(self._on_settled, action)
             case ReportProblem():
                 notify(self._on_problem, action)
             case Close(code=code, reason=reason):
@@ -246,7 +257,7 @@ class Client:
             case Reconnect():
                 self._reconnect(action)
             case ConnectAnew():
-                self._second = self._start_link()
+                self._second = self._start_link(moves=True)
             case Retire():
                 self._retire()
             case Stop():
@@ -302,8 +313,8 @@ class Client:
         self._perform(self._device.connecting())
         self._link = self._start_link()
 
-    def _start_link(self) -> Link:
-        link = Link()
+    def _start_link(self, *, moves: bool = False) -> Link:
+        link = Link(moves=moves)
         link.task = self._group.create_task(self._run_link(link))
         return link
 

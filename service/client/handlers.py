@@ -10,6 +10,7 @@ from service.core.device_frames import (
     EventFrame,
     ReportGap,
     ReportProblem,
+    ReportSettled,
     StateChanged,
 )
 
@@ -17,6 +18,7 @@ Handler = Callable[[EventFrame], Awaitable[object] | object]
 OnEphemeral = Callable[[EphemeralFrame], Awaitable[object] | object]
 OnState = Callable[[StateChanged], object]
 OnGap = Callable[[ReportGap], object]
+OnSettled = Callable[[ReportSettled], object]
 OnProblem = Callable[[ReportProblem], object]
 GetTicket = Callable[[], Awaitable[str | None] | str | None]
 

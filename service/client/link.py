@@ -31,6 +31,11 @@ _CODE_OF_STATUS = {
 _encoder = msgspec.json.Encoder()
 
 
+def moving(url: str) -> str:
+    """Return the URL that asks for a place which is kept for moves."""
+    return f"{url}{'&' if '?' in url else '?'}move=1"
+
+
 class Link:
     """A socket from before it opens until after it closed.
 
@@ -38,7 +43,8 @@ class Link:
     is cut, which the machine sees as any other cut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, moves: bool = False) -> None:
+        self._moves = moves  # it takes the place of a live session
         self.task: asyncio.Task[None] | None = None  # set by its owner, at once
         self._socket: ClientConnection | None = None
         self._outbox: deque[dict[str, object]] = deque()
@@ -53,7 +59,7 @@ class Link:
         headers = {"Authorization": f"Bearer {token}"} if token else None
         try:
             self._socket = await open_socket(
-                url,
+                moving(url) if self._moves else url,
                 ssl=ssl,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 additional_headers=headers,

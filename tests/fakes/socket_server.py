@@ -61,6 +61,12 @@ class Connection:
         self._changed = asyncio.Condition()
 
     @property
+    def asks_to_move(self) -> bool:
+        """Whether its URL asks for the room that is kept for moves."""
+        request = self.socket.request
+        return request is not None and "move=1" in request.path.partition("?")[2]
+
+    @property
     def authorization(self) -> str | None:
         request = self.socket.request
         return request.headers.get("Authorization") if request else None

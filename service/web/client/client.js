@@ -191,7 +191,7 @@ export class Client {
         return this.#reconnect(action.delay, action.new_ticket === true);
       case "connect_anew":
         this.#movesBack = action.reason === BACK_TO_SOCKET;
-        this.#second = this.#open(this.#dialer.choice.pick(now(), true));
+        this.#second = this.#open(true);
         return undefined;
       case "retire":
         return this.#retire();
@@ -271,12 +271,12 @@ export class Client {
   #connect() {
     this.#connectTimer = undefined;
     this.#perform(this.#machine.connecting());
-    this.#link = this.#open(this.#dialer.choice.pick(now(), false));
+    this.#link = this.#open(false);
   }
 
-  /** @param {import("./dialer.js").Kind} kind */
-  #open(kind) {
-    const link = this.#dialer.link(kind, {
+  /** @param {boolean} moving whether another link serves meanwhile */
+  #open(moving) {
+    const link = this.#dialer.link(moving, now(), {
       onOpen: (ticket) => this.#opened(link, ticket),
       onMessage: (message) => this.#onMessage(link, message),
       onEnd: (code) => this.#ended(link, code),

@@ -81,16 +81,24 @@ export class Dialer {
     this.choice = new Choice(authorization === undefined ? "socket" : transport);
   }
 
-  /** @param {Kind} kind @param {Heard} heard */
-  link(kind, heard) {
+  /**
+   * @param {boolean} moving whether another link serves meanwhile
+   * @param {number} now
+   * @param {Heard} heard
+   */
+  link(moving, now, heard) {
     const { url, webSocket } = this.#options;
-    if (kind === "sse") {
+    if (this.choice.pick(now, moving) === "sse") {
       const authorization = async () => (await this.#options.authorization?.()) ?? null;
       const fetch = this.#options.fetch ?? globalThis.fetch.bind(globalThis);
       return new SseLink({ url, authorization, fetch, ...heard });
     }
-    const subprotocol = SUBPROTOCOL;
-    return new Link({ url, subprotocol, webSocket: webSocket ?? globalThis.WebSocket, ...heard });
+    return new Link({
+      url: moving ? toMove(url) : url,
+      subprotocol: SUBPROTOCOL,
+      webSocket: webSocket ?? globalThis.WebSocket,
+      ...heard,
+    });
   }
 
   /** Whether a new credential can be had. @param {Kind} kind */
@@ -109,4 +117,12 @@ export class Dialer {
     const ask = kind === "sse" ? authorization : getTicket;
     return ask === undefined ? undefined : ((await ask()) ?? null);
   }
+}
+
+/**
+ * The socket's URL for a move: a full node keeps room for those.
+ * @param {string} url
+ */
+export function toMove(url) {
+  return `${url}${url.includes("?") ? "&" : "?"}move=1`;
 }

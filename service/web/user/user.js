@@ -7,6 +7,7 @@ import { signIn, signInAgain, signOut } from "../shared/sign_in.js";
 import { Confirmations } from "./confirmations.js";
 import { Connection } from "./connection.js";
 import { followEnd } from "./follow.js";
+import { Missed } from "./missed.js";
 import { Runs } from "./runs.js";
 
 const PAGE = Object.freeze({ storageKey: "events.user.account" });
@@ -21,6 +22,7 @@ byId("leave").addEventListener("click", leave);
 
 const { head, settled } = await streamOf(account);
 const confirmations = new Confirmations(account, settled);
+const missed = new Missed(byId("missed"));
 const runs = new Runs(byId("runs"), (run) => client.cancel(run));
 let expired = false;
 followEnd(byId("runs"));
@@ -29,18 +31,23 @@ const client = connect({
   url: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/v1/socket`,
   start: Math.max(1, head - SHOWN_EVENTS + 1),
   getTicket,
+  authorization: () => (expired ? null : `Bearer ${account.token}`),
+  onProblem: ({ code }) => void (expired ||= code === "unauthorized"),
   onEvent,
   onEphemeral: (piece) => runs.addPiece(piece),
   onState,
+  onSettled: (settled) => missed.settled(settled),
   onGap: ({ first, last, reason }) => notify(`Events ${first} to ${last} are gone for good (${reason}).`),
 });
 
 /** @param {import("../client/client.js").EventFrame} event */
 function onEvent(event) {
+  missed.came(event);
   const tick = runs.add(event);
   byId("empty").hidden = true;
   // The client acks when this function has returned, in this same turn.
   confirmations.handled(event.seq, tick);
+  missed.shown(event);
 }
 
 /** @param {import("../client/client.js").StateChange} change */
@@ -105,6 +112,7 @@ async function enterAgain() {
 /** The service lost its history and began another: what is shown stays readable. */
 function startOver() {
   confirmations.startOver();
+  missed.startOver();
   notify("The service was restored from a backup. What it shows from here on is new.");
 }
 

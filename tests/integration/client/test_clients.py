@@ -185,7 +185,8 @@ async def test_final_refusal(start: Runner, server: SocketServer) -> None:
 
 async def test_goaway_moves_without_a_gap(start: Runner, server: SocketServer) -> None:
     """
-    On goaway the client connects first, with `replaces`, and says bye only then.
+    On goaway the client connects first, with `replaces` and in the room kept for
+    moves, and says bye only then.
     """
     await server.publish(1)
     async with start(url=server.url, slow=[2]) as program:
@@ -204,6 +205,7 @@ async def test_goaway_moves_without_a_gap(start: Runner, server: SocketServer) -
         await program.finish()
 
     assert "c1" == second.hello["replaces"]
+    assert (False, True) == (first.asks_to_move, second.asks_to_move)
     assert 1000 == code
     assert [1, 2, 3] == program.said("handled")
     assert "waiting" not in program.said("state")
