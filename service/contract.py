@@ -38,10 +38,25 @@ class Path(StrEnum):
     EVENT = "/v1/events/{event_id}"
     USER_EVENTS = "/v1/users/{user}/events"
     SOCKET = "/v1/socket"
+    STREAM = "/v1/stream"
+    ACKS = "/v1/acks"
+    POLL = "/v1/poll"
     TICKETS = "/v1/tickets"
     CODES = "/v1/codes"
+    REVOCATIONS = "/v1/revocations"
+    CANCELS = "/v1/cancels"
     DEAD_LETTERS = "/v1/dead-letters"
+    DRAIN = "/v1/drain"
+    SESSIONS = "/v1/sessions"
+    DEAD_LETTERS_EXPORT = "/v1/dead-letters/export"
+    DEAD_LETTERS_SUMMARY = "/v1/dead-letters/summary"
+    DEAD_LETTERS_REDRIVE = "/v1/dead-letters/redrive"
+    DEAD_LETTERS_DISCARD = "/v1/dead-letters/discard"
     STATUS = "/v1/status"
+    SAMPLES = "/v1/samples"
+    SEARCH = "/v1/search"
+    RUNS = "/v1/runs"
+    AGUI = "/v1/agui"
     HEALTH = "/health"
     HEALTH_READY = "/health/ready"
     HEALTH_LIVE = "/health/live"
@@ -60,6 +75,8 @@ class Env(StrEnum):
     ALLOWED_ORIGINS = "ALLOWED_ORIGINS"
     AUTH_AUDIENCE = "AUTH_AUDIENCE"
     AUTH_ISSUER = "AUTH_ISSUER"
+    AUTH_JWKS_URL = "AUTH_JWKS_URL"
+    AUTH_LEEWAY_SECONDS = "AUTH_LEEWAY_SECONDS"
     AUTH_SECRET = "AUTH_SECRET"  # noqa: S105 -- the variable's name, not its value
     BIND_HOST = "BIND_HOST"
     DATABASE_POOL_SIZE = "DATABASE_POOL_SIZE"
@@ -69,17 +86,36 @@ class Env(StrEnum):
     ENVIRONMENT = "ENVIRONMENT"
     FRAME_EVENTS = "FRAME_EVENTS"
     FRAME_RATE = "FRAME_RATE"
+    GOOGLE_CLOUD_PROJECT = "GOOGLE_CLOUD_PROJECT"
+    GOOGLE_JWKS_URL = "GOOGLE_JWKS_URL"
     HEARTBEAT_SECONDS = "HEARTBEAT_SECONDS"
     HELLO_WAIT_SECONDS = "HELLO_WAIT_SECONDS"
     LOG_FORMAT = "LOG_FORMAT"
     LOG_LEVEL = "LOG_LEVEL"
+    MAX_CONNECTIONS = "MAX_CONNECTIONS"
+    MAX_UNAUTHENTICATED = "MAX_UNAUTHENTICATED"
     METRICS_PORT = "METRICS_PORT"
+    OPERATOR_ACCOUNTS = "OPERATOR_ACCOUNTS"
+    OPERATOR_AUDIENCE = "OPERATOR_AUDIENCE"
+    OTEL_EXPORTER_OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
     PONG_WAIT_SECONDS = "PONG_WAIT_SECONDS"
     PORT = "PORT"
+    PUBLISH_BURST = "PUBLISH_BURST"
+    PUBLISH_RATE = "PUBLISH_RATE"
+    REDIS_URL = "REDIS_URL"
+    RETENTION_DEAD_LETTER_DAYS = "RETENTION_DEAD_LETTER_DAYS"
+    RETENTION_SETTLED_HOURS = "RETENTION_SETTLED_HOURS"
+    REQUEST_TIMEOUT_SECONDS = "REQUEST_TIMEOUT_SECONDS"
     REVISION = "K_REVISION"  # set by Cloud Run
     SWEEP_SECONDS = "SWEEP_SECONDS"
+    TRUSTED_PROXIES = "TRUSTED_PROXIES"
+    WAKEUPS = "WAKEUPS"
+    WEBHOOK_SECRET = "WEBHOOK_SECRET"  # noqa: S105 -- the variable's name
+    WEBHOOK_URL = "WEBHOOK_URL"
     WINDOW_BYTES = "WINDOW_BYTES"
     WINDOW_EVENTS = "WINDOW_EVENTS"
+    WORKERS = "WORKERS"
+    WORKER_SLOT = "WORKER_SLOT"  # set by the supervisor
     WRITE_WAIT_SECONDS = "WRITE_WAIT_SECONDS"
 
     ANTHROPIC_API_KEY = "ANTHROPIC_API_KEY"
@@ -99,6 +135,7 @@ class Metric(StrEnum):
     PUBLISH_REJECTED = "publish_rejected_total"  # {code}
     SETTLED = "events_settled_total"  # {outcome}
     CONFIRMATION_LATENCY = "confirmation_latency_seconds"
+    CONFIRMATION_LATENCY_BY_TYPE = "confirmation_latency_by_type_seconds"  # {type}
     REDELIVERIES = "redeliveries_total"
     FAILED_ATTEMPTS = "failed_attempts_total"  # {reason}
     EPHEMERAL_SENT = "ephemeral_sent_total"
@@ -107,9 +144,27 @@ class Metric(StrEnum):
     SESSIONS_OPENED = "sessions_opened_total"  # {resume}
     SESSIONS_CLOSED = "sessions_closed_total"  # {code}
     ACK_REJECTED = "ack_rejected_total"  # {code}
+    AUTH_REJECTED = "auth_rejected_total"  # {reason}
+    ADMISSION_REJECTED = "admission_rejected_total"  # {reason}
+    KEYS_FAILED = "keys_failed_total"
     COMMIT_GROUP_EVENTS = "commit_group_events"
     SWEEP_RECOVERED = "sweep_recovered_total"
+    WAKEUPS_SENT = "wakeups_sent_total"
+    WAKEUPS_HEARD = "wakeups_heard_total"  # {kind}
+    WAKEUP_RECONNECTS = "wakeup_reconnects_total"
+    WAKEUP_LAG = "wakeup_lag_seconds"
     DATABASE_RETRIES = "database_retries_total"  # {reason}
+    PRUNED = "events_pruned_total"
+    DEAD_LETTERS_CLOSED = "dead_letters_closed_total"  # {outcome}
+    WEBHOOK_DELIVERIES = "webhook_deliveries_total"  # {outcome}
+    WEBHOOK_PENDING = "webhook_outbox_pending"
+    SESSION_INTERVALS = "session_intervals_total"  # {outcome,revision}
+    RESUME_REPLAYED = "resume_replayed_events"
+    WINDOW_FULL_SECONDS = "window_full_seconds_total"
+    BACKLOG = "backlog_events"  # {state}
+    UNCONFIRMED_OLDEST_AGE = "unconfirmed_oldest_age_seconds"
+    WORKERS = "workers"
+    WORKER_RESTARTS = "worker_restarts_total"
 
 
 class LogEvent(StrEnum):
@@ -124,11 +179,24 @@ class LogEvent(StrEnum):
     EVENT_REDELIVERED = "event_redelivered"
     EVENT_DEAD = "event_dead"
     EVENTS_EXPIRED = "events_expired"
+    EVENTS_PRUNED = "events_pruned"
+    DEAD_LETTERS_CLOSED = "dead_letters_closed"
+    WEBHOOK_FAILED = "webhook_failed"
+    WEBHOOK_GIVEN_UP = "webhook_given_up"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    WAKEUPS_LOST = "wakeups_lost"
     BACKGROUND_FAILED = "background_failed"
     REQUEST_FAILED = "request_failed"
     DELIVERY_PROBLEM = "delivery_problem"
     CANCEL_REQUESTED = "cancel_requested"
+    DRAIN_REQUESTED = "drain_requested"
+    KEYS_CHANGED = "keys_changed"
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    USER_REVOKED = "user_revoked"
+    CANCEL_WATCH_FAILED = "cancel_watch_failed"
+    WORKER_STARTED = "worker_started"
+    WORKER_ENDED = "worker_ended"
+    SUPERVISOR_LOST = "supervisor_lost"
 
 
 class LogField(StrEnum):
@@ -144,3 +212,8 @@ class LogField(StrEnum):
     SESSION_ID = "session_id"
     CODE = "code"
     COUNT = "count"
+    DRAINED = "drained"  # the revision whose clients are asked to move
+    OUTCOME = "outcome"
+    DELIVERY_ID = "delivery_id"
+    TRACE = "trace"  # becomes Cloud Logging's own fields
+    WORKER = "worker"

@@ -7,11 +7,13 @@
     ├── InvalidRequestError            what a caller sent is wrong: names field and rule
     │   ├── EventTooLargeError         413
     │   ├── BatchTooLargeError         413
-    │   └── EventConflictError         409: same event_id, another body
+    │   ├── EventConflictError         409: same event_id, another body
+    │   └── EpochChangedError          409: seqs of another numbering
     ├── AuthenticationError            401, close 4401: fetch a new ticket
     ├── PermissionDeniedError          403, close 4403
     ├── NotFoundError                  404: unknown here, or somebody else's
     ├── UnavailableError               503: the database is away; try again
+    ├── QuotaExceededError             429: a publisher's quota; try again later
     └── ProtocolError                  a client broke the session protocol
         ├── FrameError                 close 4400: not JSON, wrong shape, too deep
         ├── FrameTooLargeError         close 4413
@@ -50,6 +52,7 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     close_code: ClassVar[CloseCode] = CloseCode.GOAWAY
     temporary: ClassVar[bool] = False
+    retry_after_seconds: int = 1  # said to callers where it is temporary
 
     def __init__(self, message: str, *, faults: Sequence[Fault] = ()) -> None:
         super().__init__(message)
@@ -107,13 +110,34 @@ class EventConflictError(InvalidRequestError):
     status = 409
 
 
+class EpochChangedError(InvalidRequestError):
+    """The seqs belong to another numbering than the stream has now."""
+
+    code = "epoch_changed"
+    title = "Another epoch"
+    status = 409
+
+
 class AuthenticationError(ServiceError):
-    """No credential, or one that does not hold."""
+    """No credential, or one that does not hold.
+
+    `reason` is for metrics: a short constant name of what was wrong.
+    """
 
     code = "unauthorized"
     title = "Not authenticated"
     status = 401
     close_code = CloseCode.UNAUTHORIZED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        faults: Sequence[Fault] = (),
+        reason: str = "missing",
+    ) -> None:
+        super().__init__(message, faults=faults)
+        self.reason = reason
 
 
 class PermissionDeniedError(ServiceError):
@@ -140,6 +164,26 @@ class UnavailableError(ServiceError):
     title = "Temporarily unavailable"
     status = 503
     temporary = True
+
+
+class QuotaExceededError(ServiceError):
+    """A publisher is over its quota. Nothing was stored."""
+
+    code = "quota_exceeded"
+    title = "Quota exceeded"
+    status = 429
+    close_code = CloseCode.RATE_LIMITED
+    temporary = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        faults: Sequence[Fault] = (),
+        retry_after_seconds: int = 1,
+    ) -> None:
+        super().__init__(message, faults=faults)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ProtocolError(ServiceError):
@@ -174,5 +218,6 @@ class RateLimitedError(ProtocolError):
     """More frames than the session may send."""
 
     code = "rate_limited"
+    status = 429
     close_code = CloseCode.RATE_LIMITED
     temporary = True

@@ -25,6 +25,7 @@ class PostgresControls:
             wish.run_id,
             wish.asked_by,
             wish.seconds,
+            wish.within_seconds,
         )
         return _control(row)
 

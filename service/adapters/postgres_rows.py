@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 from asyncpg import Record
 
-from service.app.ports import HistoryEntry, SettlementRecord
+from service.app.ports import (
+    EarlierRow,
+    FailedAttempt,
+    HistoryEntry,
+    SettlementRecord,
+)
 from service.core.delivery import Failures, Outcome
 from service.core.event import Priority, StoredEvent
 from service.core.log import LogEntry, Page
@@ -65,6 +70,7 @@ def settled(row: Record) -> Settled:
         Outcome(row["outcome"]),
         row["device_id"],
         row["latency_seconds"],
+        row["oldest_type"],
     )
 
 
@@ -75,6 +81,18 @@ def settlement(row: Record) -> SettlementRecord:
         device_id=row["device_id"],
         sent_at=row["sent_at"],
         at=row["at"],
+    )
+
+
+def earlier_row(row: Record, failed: Sequence[FailedAttempt]) -> EarlierRow:
+    """Return where an event was before it was redriven."""
+    return EarlierRow(
+        seq=row["seq"],
+        redrive=row["redrive"],
+        accepted_at=row["accepted_at"],
+        outcome=_outcome(row["outcome"]),
+        settled_at=row["settled_at"],
+        failures=failed,
     )
 
 
@@ -95,6 +113,7 @@ def stream(row: Record) -> Stream:
         head_seq=row["head_seq"],
         settled_seq=row["settled_seq"],
         pruned_seq=row["pruned_seq"],
+        at=row["at"],
     )
 
 

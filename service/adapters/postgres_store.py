@@ -1,6 +1,6 @@
 """`EventStore` on PostgreSQL. Every statement is in `queries/*.sql`, by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
@@ -12,13 +12,15 @@ from service.adapters.named_queries import load_queries
 from service.adapters.postgres_publish import PostgresPublish
 from service.app.ports import (
     Counts,
-    DeadLetter,
+    EarlierRow,
     FailedAttempt,
     HistoryEntry,
     Latency,
+    PageRequest,
     SettlementRecord,
     StreamSummary,
 )
+from service.app.webhook import Buried, Notice
 from service.core.backoff import Schedule
 from service.core.delivery import Failures, Outcome
 from service.core.event import Batch, BatchResult, StoredEvent
@@ -36,9 +38,17 @@ class PostgresStore:
     Args:
         database: The pool.
         schedule: When failed attempts may count; see `record_failure`.
+        notice_of: What the webhook is told of a dead letter; None: there is none.
     """
 
-    def __init__(self, database: DatabaseManager, *, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        database: DatabaseManager,
+        *,
+        schedule: Schedule,
+        notice_of: Callable[[Buried], Notice] | None = None,
+    ) -> None:
+        self._notice_of = notice_of
         self._database = database
         self._queries = load_queries()
         self._with_cursor: set[str] = set()  # users known to have a cursor
@@ -84,7 +94,10 @@ class PostgresStore:
             self._with_cursor.update(new)
 
     async def bury(self, user_id: str, seq: int, reason: str) -> Sequence[Settled]:
-        """Settle one seq as dead and keep its dead letter, in one transaction."""
+        """Settle one seq as dead and keep its dead letter, in one transaction.
+
+        Who runs it a second time finds the seq settled, and writes nothing.
+        """
         wish = Settlement(user_id, seq, seq, Outcome.DEAD)
 
         async def work(connection: asyncpg.Connection) -> Sequence[Settled]:
@@ -93,10 +106,23 @@ class PostgresStore:
                 self._queries["settle"], [user_id], *_columns([wish])
             )
             if found:
-                await connection.execute(self._queries["bury"], user_id, seq, reason)
+                letter = await connection.fetchrow(
+                    self._queries["bury"], user_id, seq, reason
+                )
+                await self._notify(connection, letter)
             return [rows.settled(row) for row in found]
 
         return await self._database.run(work)
+
+    async def _notify(
+        self, connection: asyncpg.Connection, letter: asyncpg.Record | None
+    ) -> None:
+        if letter is None or self._notice_of is None:
+            return
+        notice = self._notice_of(Buried(**letter))
+        await connection.execute(
+            self._queries["put_webhook"], notice.delivery_id, notice.body
+        )
 
     async def record_failure(
         self, user_id: str, seq: int, attempt: int, reason: str, device_id: str | None
@@ -129,6 +155,14 @@ class PostgresStore:
         found = await self._rows("page", user_id, after, max_events, max_bytes)
         return rows.page(found)
 
+    async def pages(self, requests: Sequence[PageRequest]) -> Sequence[Page]:
+        """Answer many requests at once, in one statement."""
+        found = await self._rows("pages", *map(list, zip(*requests, strict=True)))
+        mine: list[list[asyncpg.Record]] = [[] for _ in requests]
+        for row in found:
+            mine[row["nth"] - 1].append(row)
+        return [rows.page(one) for one in mine]
+
     async def entry(self, user_id: str, seq: int) -> LogEntry | None:
         """Read one event of the log; None when it was pruned."""
         page = await self.page(user_id, seq - 1, 1, 1)
@@ -140,18 +174,6 @@ class PostgresStore:
         """Return the newest seq of each user that has a stream."""
         found = await self._rows("heads", user_ids)
         return {row["user_id"]: row["head_seq"] for row in found}
-
-    async def overdue(
-        self, after_user: str, max_users: int
-    ) -> tuple[Sequence[Settlement], str]:
-        """Return wishes to expire what is late, and the last user looked at."""
-        found = await self._rows("overdue", after_user, max_users)
-        wishes = [
-            Settlement(row["user_id"], row["seq"], row["seq"], Outcome.EXPIRED)
-            for row in found
-            if row["seq"] is not None
-        ]
-        return wishes, found[-1]["user_id"] if found else ""
 
     # ---- for people ----
 
@@ -181,17 +203,35 @@ class PostgresStore:
         )
         return {(r["user_id"], r["seq"]): Outcome(r["outcome"]) for r in found}
 
+    async def settled_among(
+        self, ranges: Sequence[tuple[str, int, int]]
+    ) -> Sequence[Settled]:
+        """Return what is settled in ranges (user, first, last) that were open."""
+        columns = map(list, zip(*ranges, strict=True))
+        return [
+            Settled(
+                row["user_id"],
+                row["from_seq"],
+                row["to_seq"],
+                Outcome(row["outcome"]),
+                row["device_id"],
+                None,
+            )
+            for row in await self._rows("settled_among", *columns)
+        ]
+
     async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
         """Return the failed attempts of an event."""
         found = await self._rows("attempts_of", user_id, seq)
         return [FailedAttempt(**row) for row in found]
 
-    async def dead_letters(
-        self, user_id: str | None, limit: int
-    ) -> Sequence[DeadLetter]:
-        """Return the newest dead letters."""
-        found = await self._rows("dead_letters", user_id, limit)
-        return [DeadLetter(**row) for row in found]
+    async def earlier(self, event_id: str, user_id: str) -> Sequence[EarlierRow]:
+        """Return where an event was before it was redriven, oldest first."""
+        found = await self._rows("earlier_rows", event_id, user_id)
+        return [
+            rows.earlier_row(row, await self.attempts(user_id, row["seq"]))
+            for row in found
+        ]
 
     async def counts(self) -> Counts:
         """Count all events by outcome."""

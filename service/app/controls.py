@@ -20,7 +20,10 @@ class ControlKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One request to all nodes; times in seconds since 1970, by the database."""
+    """One request to all nodes; times in seconds since 1970, by the database.
+
+    `within_seconds`: how soon a drained revision's sessions must be gone.
+    """
 
     control_id: int
     kind: ControlKind
@@ -29,6 +32,7 @@ class Control:
     asked_by: str
     at: float
     until: float
+    within_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class Wish:
     asked_by: str
     seconds: float
     run_id: str | None = None
+    within_seconds: float | None = None
 
 
 class ControlStore(Protocol):

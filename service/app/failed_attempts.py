@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -13,6 +14,7 @@ from service.contract import LogEvent, LogField
 from service.core.action import Action, Fail
 from service.core.delivery import Outcome, TryAgain
 from service.core.event import StoredEvent
+from service.core.log import LogEntry
 from service.errors import UnavailableError
 from service.observe.metrics import Metrics
 
@@ -108,10 +110,35 @@ class FailedAttempts:
             for live in self._roster.of(user_id)
         )
 
+    async def bury_spent(
+        self, user_id: str, entries: Sequence[LogEntry]
+    ) -> Sequence[LogEntry]:
+        """Make dead letters of open events that have no attempt left.
+
+        A node that ended between their last failure and their burial left them so.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        budget = self._redelivery.budget
+        return [
+            await self._bury(user_id, entry)
+            if entry.failures >= budget and entry.outcome is None
+            else entry
+            for entry in entries
+        ]
+
+    async def _bury(self, user_id: str, entry: LogEntry) -> LogEntry:
+        seq = entry.event.seq
+        outcome = await self._redelivery.give_up(user_id, seq, "no attempt left")
+        return replace(entry, outcome=outcome, overdue=False)
+
     async def redeliver(self, live: LiveSession, seq: int, attempt: int) -> None:
         """Write an event again, if it is still open."""
         try:
             entry = await self._store.entry(live.user_id, seq)
+            if entry is not None:
+                (entry,) = await self.bury_spent(live.user_id, [entry])
         except UnavailableError:
             self._try_later(live, seq, TryAgain(attempt, _AWAY_SECONDS))
             return

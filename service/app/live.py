@@ -53,7 +53,7 @@ class Roster:
     """The live sessions of this node, by user."""
 
     def __init__(self) -> None:
-        self._all: set[LiveSession] = set()
+        self._all: dict[LiveSession, None] = {}  # in the order they came
         self._by_user: dict[str, list[LiveSession]] = {}
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Roster:
 
     def connected(self, live: LiveSession) -> None:
         """Add a connection whose user is not known yet."""
-        self._all.add(live)
+        self._all[live] = None
 
     def authenticated(self, live: LiveSession, user_id: str) -> None:
         """Add a connection to its user's."""
@@ -86,7 +86,7 @@ class Roster:
         """Forget a connection; false if it was forgotten before."""
         if live not in self._all:
             return False
-        self._all.discard(live)
+        del self._all[live]
         mine = self._by_user.get(live.user_id, [])
         if live in mine:
             mine.remove(live)

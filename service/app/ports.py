@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.core.delivery import Failures, Outcome
 from service.core.event import Batch, BatchResult, StoredEvent
@@ -44,18 +44,15 @@ class SettlementRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """An event that spent its attempts or was refused for good."""
+class EarlierRow:
+    """Where an event was before it was redriven, and what became of it there."""
 
-    event_id: str
-    user_id: str
     seq: int
-    type: str | None
-    run_id: str | None
-    reason: str
-    attempts: int
-    at: float
-    reasons: Sequence[str]
+    redrive: int
+    accepted_at: float
+    outcome: Outcome | None  # None: its settlement was pruned
+    settled_at: float | None
+    failures: Sequence[FailedAttempt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +107,15 @@ class Latency:
     p99: float | None
 
 
+class PageRequest(NamedTuple):
+    """One request for a page; see `EventStore.page`."""
+
+    user_id: str
+    after: int
+    max_events: int
+    max_bytes: int
+
+
 class EventStore(Protocol):
     """The truth. Every method raises `UnavailableError` when it is away."""
 
@@ -149,6 +155,10 @@ class EventStore(Protocol):
         """Read the log after a seq."""
         ...
 
+    async def pages(self, requests: Sequence[PageRequest]) -> Sequence[Page]:
+        """Answer many requests at once, each as `page` does, in their order."""
+        ...
+
     async def entry(self, user_id: str, seq: int) -> LogEntry | None:
         """Read one event of the log; None when it was pruned."""
         ...
@@ -161,15 +171,6 @@ class EventStore(Protocol):
 
     async def heads(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """Return the newest seq of each user that has a stream."""
-        ...
-
-    async def overdue(
-        self, after_user: str, max_users: int
-    ) -> tuple[Sequence[Settlement], str]:
-        """Return wishes to expire what is late, and the last user looked at.
-
-        That is "" when there was nobody after `after_user`: the ring begins anew.
-        """
         ...
 
     async def find(self, event_id: str, user_id: str | None) -> Sequence[StoredEvent]:
@@ -186,14 +187,21 @@ class EventStore(Protocol):
         """Return the outcomes of those (user, seq) that are settled."""
         ...
 
+    async def settled_among(
+        self, ranges: Sequence[tuple[str, int, int]]
+    ) -> Sequence[Settled]:
+        """Return what is settled in ranges (user, first, last) that were open.
+
+        Cheap where nothing is. Their latency is not told.
+        """
+        ...
+
     async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
         """Return the failed attempts of an event."""
         ...
 
-    async def dead_letters(
-        self, user_id: str | None, limit: int
-    ) -> Sequence[DeadLetter]:
-        """Return the newest dead letters."""
+    async def earlier(self, event_id: str, user_id: str) -> Sequence[EarlierRow]:
+        """Return where an event was before it was redriven, oldest first."""
         ...
 
     async def counts(self) -> Counts:
@@ -211,11 +219,22 @@ class EventStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a single-use secret stands for; `until`: since 1970, None: no end."""
+    """What a single-use secret stands for.
+
+    Attributes:
+        subject, scopes: Whose it is, and what it allows.
+        until: The end of the token it was bought with; None: no end.
+        origin: Where it was bought, if in a browser.
+        issued_at: When that token, or the code itself, was made.
+        key_id: Which key signed that token; None: the service's own secret.
+    """
 
     subject: str
     scopes: frozenset[str]
     until: float | None
+    origin: str | None = None
+    issued_at: float | None = None
+    key_id: str | None = None
 
 
 class SecretStore(Protocol):

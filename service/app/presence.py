@@ -150,6 +150,7 @@ class NodePresence:
         self._end = end
         self._peers: Sequence[str] = ()
         self._written: set[str] = set()
+        self._unsure: set[str] = set()  # asked for and not answered
 
     def alone(self) -> bool:
         """Whether no other node was alive at the last step."""
@@ -182,12 +183,13 @@ class NodePresence:
         """
         here = self._open_here()
         opened = [conn for conn in here if conn not in self._written]
-        closed = [conn for conn in self._written if conn not in here]
+        closed = [conn for conn in self._written | self._unsure if conn not in here]
+        self._unsure.update(opened)  # should the answer be lost, but not the write
         beat = await self._beat(here, opened, closed)
         if beat.unknown and self._written:
             # It was thought dead, and what was written is gone.
             await self._beat(here, list(here), [])
-        self._written = set(here)
+        self._written, self._unsure = set(here), set()
         self._peers = beat.peers
         if self._peers:
             found = await self.store.taken_over(self.node_id, opened)

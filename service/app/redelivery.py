@@ -8,9 +8,9 @@ from service.app.ports import EventStore
 from service.app.tracker import EventDeliveryTracker
 from service.contract import LogEvent, LogField
 from service.core.action import Fail
+from service.core.answers import ACK_TIMEOUT
 from service.core.backoff import Schedule
 from service.core.delivery import Failures, Outcome, TryAgain, after_failure
-from service.core.session import ACK_TIMEOUT
 from service.observe.metrics import Metrics
 
 log = structlog.get_logger()
@@ -44,6 +44,11 @@ class Redelivery:
         self._schedule = schedule
         self._random = random
         self._metrics = metrics
+
+    @property
+    def budget(self) -> int:
+        """How many attempts an event has in all."""
+        return self._schedule.budget
 
     async def failed(
         self, user_id: str, device_id: str, attempt: Fail, *, kill: bool

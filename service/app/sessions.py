@@ -6,7 +6,7 @@ acks go to the tracker, the log is read. No session waits for another's socket.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -286,6 +286,8 @@ class UnifiedWebSocketManager:
                     live.user_id, action.after, action.max_events, action.max_bytes
                 )
             )
+            entries = await self.failures.bury_spent(live.user_id, page.entries)
+            page = replace(page, entries=entries)
         except UnavailableError:
             live.session.unread()  # the socket stays; the sweep asks again
         else:

@@ -12,6 +12,7 @@ from service.app.commit_groups import CommitGroups
 from service.app.ports import (
     Clock,
     Counts,
+    EarlierRow,
     EventStore,
     FailedAttempt,
     HistoryEntry,
@@ -53,6 +54,7 @@ class Timeline:
     """Everything known about one event, for people.
 
     `held_by` are devices whose live session holds it unacknowledged (on this node).
+    `earlier` is where it was before it was redriven.
     """
 
     event: StoredEvent
@@ -61,6 +63,7 @@ class Timeline:
     failures: Sequence[FailedAttempt]
     settlement: SettlementRecord | None
     held_by: Sequence[str]
+    earlier: Sequence[EarlierRow]
 
 
 @dataclass(slots=True)
@@ -218,6 +221,10 @@ class EventDeliveryTracker:
         _tell(self.callbacks.committed, stored)
         return results
 
+    def announce(self, events: Sequence[StoredEvent]) -> None:
+        """Tell of events that were stored by other means than publish."""
+        _tell(self.callbacks.committed, events)
+
     # ---- outcomes ----
 
     def acknowledged(
@@ -238,6 +245,20 @@ class EventDeliveryTracker:
                 Settlement(user_id, a, b, Outcome.CONFIRMED, device_id, sent_at)
                 for a, b in ranges
             ]
+        )
+
+    async def confirm_ranges(
+        self, user_id: str, ranges: Sequence[tuple[int, int]], *, device_id: str
+    ) -> None:
+        """Confirm what is open in ranges that are not empty; returns after the commit.
+
+        Raises:
+            UnavailableError: the service stops before that.
+        """
+        *others, (first, last) = ranges
+        self.acknowledged(user_id, others, device_id=device_id, sent_at=None)
+        await self._settling.settle(
+            Settlement(user_id, first, last, Outcome.CONFIRMED, device_id)
         )
 
     def expire(self, wishes: Sequence[Settlement]) -> None:
@@ -273,7 +294,12 @@ class EventDeliveryTracker:
 
     def _on_settled(self, settled: Sequence[Settled]) -> None:
         for fact in settled:
-            self._metrics.settled(fact.outcome.value, fact.count, fact.latency_seconds)
+            self._metrics.settled(
+                fact.outcome.value,
+                fact.count,
+                fact.latency_seconds,
+                fact.oldest_type,
+            )
             if self._waiters:
                 self._resolve(fact)
         _tell(self.callbacks.settled, settled)
@@ -321,9 +347,14 @@ class EventDeliveryTracker:
         known = {key: w.result() for key, w in waiters.items() if w.done()}
         return [known.get((r.user_id, r.seq or 0)) for r in receipts]
 
-    async def recheck_waiters(self) -> None:
-        """Look up what others wait for; another node may have settled it."""
-        await self._recheck(list(self._waiters))
+    def waited_for(self) -> Sequence[tuple[str, int]]:
+        """Return the (user, seq) that somebody here waits for."""
+        return list(self._waiters)
+
+    def settled_elsewhere(self, facts: Sequence[Settled]) -> None:
+        """Tell those who wait here what another node settled."""
+        for fact in facts:
+            self._resolve(fact)
 
     async def _recheck(self, keys: Sequence[tuple[str, int]]) -> None:
         if not keys:
@@ -390,6 +421,7 @@ class EventDeliveryTracker:
             failures=failures,
             settlement=settlement,
             held_by=here.held_by,
+            earlier=await self._store.earlier(event.event_id, event.user_id),
         )
 
     async def _find(self, user_id: str, event_id: str) -> StoredEvent:

@@ -11,12 +11,30 @@ from service import __version__
 from service.contract import LogEvent, Path
 from service.errors import Fault, InvalidRequestError, NotFoundError, ServiceError
 from service.transport.answers import Json
+from service.transport.description import describe
 from service.transport.guard import Guard
 from service.transport.parts import Parts
 from service.transport.problem import PROBLEM_JSON, problem
-from service.transport.routes import credentials, events, health, operations, pages
+from service.transport.routes import (
+    acks,
+    agui,
+    cancels,
+    credentials,
+    dead_letters,
+    drain,
+    events,
+    health,
+    letter_summary,
+    operations,
+    pages,
+    poll,
+    revocations,
+    samples,
+    search,
+    stream,
+)
+from service.transport.tracing import Traced
 
-_RETRY_AFTER_SECONDS = "1"
 _CHALLENGE = "Bearer"
 
 log = structlog.get_logger()
@@ -32,12 +50,29 @@ def create_app(parts: Parts) -> Guard:
         openapi_url="/openapi.json" if parts.docs else None,
         default_response_class=Json,
     )
-    for subject in (events, credentials, operations, health):
+    for subject in (
+        events,
+        stream,
+        poll,
+        acks,
+        agui,
+        cancels,
+        credentials,
+        dead_letters,
+        letter_summary,
+        drain,
+        operations,
+        samples,
+        search,
+        revocations,
+        health,
+    ):
         api.include_router(subject.router(parts))
     pages.mount(api, docs=parts.docs)
+    describe(api)
     _add_errors(api)
     return Guard(
-        api,
+        Traced(api),
         allowed_hosts=parts.allowed_hosts,
         allowed_origins=parts.allowed_origins,
         open_paths=frozenset({Path.HEALTH, Path.HEALTH_READY, Path.HEALTH_LIVE}),
@@ -47,7 +82,7 @@ def create_app(parts: Parts) -> Guard:
 def _answer(error: ServiceError) -> Response:
     headers: dict[str, str] = {}
     if error.temporary:
-        headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        headers["Retry-After"] = str(error.retry_after_seconds)
     if error.status == 401:
         headers["WWW-Authenticate"] = _CHALLENGE
     return Response(

@@ -54,10 +54,23 @@ class BatchBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     events: list[DraftBody]
 
 
+class RevocationBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Whose credentials are withdrawn."""
+
+    user: str
+
+
 class CodeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A one-time code that a page turns into a token."""
 
     code: str
+
+
+class CancelBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The run to end; `user`: whose it is, if not the caller's."""
+
+    run: str
+    user: str | None = None
 
 
 class _Keys(msgspec.Struct):
@@ -133,6 +146,7 @@ def timeline(value: Timeline) -> dict[str, object]:
         "failures": [asdict(failure) for failure in value.failures],
         "settlement": value.settlement and asdict(value.settlement),
         "held_by": list(value.held_by),
+        "earlier": [asdict(row) for row in value.earlier],
     }
 
 
@@ -143,6 +157,8 @@ def session(live: LiveSession) -> dict[str, object]:
         "conn": machine.conn,
         "user_id": live.user_id,
         "device_id": machine.device_id,
+        "transport": live.transport,
+        "moving": machine.moving,
         "phase": machine.phase.name.lower(),
         "replaying": machine.replaying,
         "last_seq": machine.last_seq,

@@ -28,16 +28,14 @@ from uvicorn.server import ServerState
 
 from service.app.live import LiveSession
 from service.app.sessions import UnifiedWebSocketManager
-from service.contract import SUBPROTOCOL, CloseCode, Path
+from service.contract import SUBPROTOCOL, CloseCode
 from service.core import frame as wire
-from service.core.limits import Identity
 from service.errors import (
     FrameError,
     FrameTooLargeError,
-    PermissionDeniedError,
     ServiceError,
-    UnavailableError,
 )
+from service.transport.gate import Arrival, Gate
 from service.transport.problem import PROBLEM_JSON, problem
 
 _MAX_MESSAGE_BYTES = 1024 * 1024  # above it picows closes 1009 before reading
@@ -45,6 +43,7 @@ _ABORT_AFTER_SECONDS = 2.0
 _HANDSHAKE_SECONDS = 10.0
 _READ_BUFFER_BYTES = 4 * 1024  # grows by itself; 16 KiB of it would sit idle
 _CONNECTION_LOST = 1006
+_A_MOMENT = 1e-6  # seconds: blocked, if only just now
 
 _log = logging.getLogger("service.socket")
 
@@ -53,65 +52,20 @@ _HEADER_7 = [bytes((_TEXT, size)) for size in range(126)]
 _HEADER_16 = struct.Struct("!BBH").pack
 
 
-class Gate:
-    """Decides before the upgrade: path, Host, Origin, credential, room.
-
-    Args:
-        allowed_hosts: Exact values of the Host header.
-        allowed_origins: Exact values of Origin; no Origin means: not a browser.
-        identify: Turns an Authorization header into an identity.
-        admit: Whether there is room for one more connection.
-    """
-
-    def __init__(
-        self,
-        *,
-        allowed_hosts: frozenset[str],
-        allowed_origins: frozenset[str],
-        identify: Callable[[str], Identity],
-        admit: Callable[[], bool],
-    ) -> None:
-        self._hosts = allowed_hosts
-        self._origins = allowed_origins
-        self._identify = identify
-        self._admit = admit
-
-    def check(self, request: WSUpgradeRequest) -> Identity | None:
-        """Return who the upgrade proves to be, if it tries to prove anything.
-
-        Raises:
-            PermissionDeniedError: wrong path, Host or Origin.
-            AuthenticationError: an Authorization header that does not hold.
-            UnavailableError: no room.
-        """
-        headers = request.headers
-        if request.path.split(b"?")[0] != Path.SOCKET.encode():
-            raise PermissionDeniedError(f"path: sockets are at {Path.SOCKET}")
-        if headers.get("Host", "") not in self._hosts:
-            raise PermissionDeniedError("Host: not one of this service")
-        origin = headers.get("Origin")
-        if origin is not None and origin not in self._origins:
-            raise PermissionDeniedError("Origin: not allowed")
-        if not self._admit():
-            raise UnavailableError("this instance has no room; try again")
-        authorization = headers.get("Authorization")
-        return None if authorization is None else self._identify(authorization)
-
-
 class SocketListener(WSListener):
     """One connection's socket: what the manager writes to and hears from."""
 
     def __init__(
         self,
         manager: UnifiedWebSocketManager,
-        credential: Identity | None,
+        arrival: Arrival,
         *,
         monotonic: Callable[[], float],
         frame_events: int,
         speaks: bool,
     ) -> None:
         self._manager = manager
-        self._credential = credential
+        self._arrival = arrival
         self._monotonic = monotonic
         self._frame_events = frame_events
         self._speaks = speaks  # offered our subprotocol
@@ -121,6 +75,7 @@ class SocketListener(WSListener):
         self._closing = False
         self._parts: list[bytes] = []  # of a fragmented message
         self._congested_at: float | None = None
+        self._left_before = 0  # bytes that waited at the last look
 
     # ---- picows' side ----
 
@@ -128,7 +83,12 @@ class SocketListener(WSListener):
         """Start the session, or say why not."""
         self._transport = transport
         self._write = transport.underlying_transport.write
-        self._live = self._manager.connected(self, self._credential)
+        self._live = self._manager.connected(
+            self,
+            self._arrival.credential,
+            origin=self._arrival.origin,
+            seat=self._arrival.seat,
+        )
         if not self._speaks:
             self.close(CloseCode.SUBPROTOCOL, f"only {SUBPROTOCOL}")
 
@@ -159,14 +119,11 @@ class SocketListener(WSListener):
     def pause_writing(self) -> None:
         """Note since when the client does not read."""
         self._congested_at = self._monotonic()
+        self._left_before = self._left()
 
     def resume_writing(self) -> None:
         """Note that the client reads again."""
         self._congested_at = None
-
-    def shutdown(self) -> None:
-        """Move the client elsewhere: the server is stopping."""
-        self.close(CloseCode.GOAWAY, "shutdown")
 
     def _received(self, payload: bytes) -> None:
         self._manager.received(self._live, payload)
@@ -209,10 +166,21 @@ class SocketListener(WSListener):
         )
 
     def congested_seconds(self) -> float:
-        """How long writing has been blocked; 0 when it is not."""
+        """How long the client has taken nothing of what waits; 0 when nothing does.
+
+        A line that is only slow takes some of it from look to look.
+        """
         if self._congested_at is None:
             return 0.0
-        return self._monotonic() - self._congested_at
+        left, now = self._left(), self._monotonic()
+        if left < self._left_before:
+            self._congested_at = now
+        self._left_before = left
+        return max(now - self._congested_at, _A_MOMENT)
+
+    def _left(self) -> int:
+        size: int = self._transport.underlying_transport.get_write_buffer_size()
+        return size
 
 
 def _framed(message: bytes) -> bytes:
@@ -241,11 +209,14 @@ def socket_protocol(
         frame_events: How many events may share one WebSocket message.
     """
 
-    def listener(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+    def listener(
+        request: WSUpgradeRequest, protocol: "SocketProtocol"
+    ) -> WSUpgradeResponseWithListener:
         try:
-            credential = gate.check(request)
+            arrival = gate.check(request, protocol.peer)
         except ServiceError as error:
             return _refusal(error)
+        protocol.arrival = arrival
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         speaks = SUBPROTOCOL in (name.strip() for name in offered.split(","))
         chosen = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if speaks else {}
@@ -253,7 +224,7 @@ def socket_protocol(
             WSUpgradeResponse.create_101_response(chosen),
             SocketListener(
                 manager,
-                credential,
+                arrival,
                 monotonic=monotonic,
                 frame_events=frame_events,
                 speaks=speaks,
@@ -270,7 +241,7 @@ def socket_protocol(
                 None,  # host_port: clients only
                 None,  # ws_path: clients only
                 False,  # is_client_side
-                listener,
+                lambda request: listener(request, self),
                 _log,
                 True,  # disconnect_on_exception
                 _HANDSHAKE_SECONDS,
@@ -284,13 +255,18 @@ def socket_protocol(
                 _READ_BUFFER_BYTES,
             )
             self._connections = server_state.connections
+            self.peer = ""
+            self.arrival: Arrival | None = None
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.peer = str((transport.get_extra_info("peername") or ("",))[0])
             super().connection_made(transport)
             self._connections.add(self)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._connections.discard(self)
+            if self.arrival is not None:
+                self.arrival.seat.leave()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -303,9 +279,7 @@ def socket_protocol(
                 data = data[size:]
 
         def shutdown(self) -> None:
-            """Move the client elsewhere: uvicorn is stopping."""
-            if self.listener is not None:
-                self.listener.shutdown()
+            """Stay open: the service itself asks its clients to move, in time."""
 
     return SocketProtocol
 
@@ -313,6 +287,8 @@ def socket_protocol(
 def _refusal(error: ServiceError) -> WSUpgradeResponseWithListener:
     body = msgspec.json.encode(problem(error))
     headers = {"Content-Type": PROBLEM_JSON}
+    if error.temporary:
+        headers["Retry-After"] = str(error.retry_after_seconds)
     return WSUpgradeResponseWithListener(
         WSUpgradeResponse.create_error_response(
             HTTPStatus(error.status), body, headers

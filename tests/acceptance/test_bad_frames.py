@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from service.adapters.postgres_secrets import PostgresSecrets
+from service.app.dead_letters import Filter
 from service.app.ports import Grant
 from service.client import StateChanged, connect
 from service.contract import CloseCode, Path
@@ -175,7 +176,7 @@ async def test_any_reason_for_a_refusal_is_recorded(database_url: str) -> None:
                 )
             for _ in reasons:
                 await client.next("settled")
-        letters = await node.service.store.dead_letters("ann", 10)
+        letters = await node.service.dead_letters.page(Filter(user_id="ann"))
 
     assert {1, 2, 3, 4, 5} == {letter.seq for letter in letters}
     assert all(letter.reason for letter in letters)

@@ -164,7 +164,7 @@ async def test_who_asks_and_from_where_is_checked(database_url: str) -> None:
     """
     async with in_process(database_url) as node:
         robot = {"Authorization": f"Bearer {node.token('robot', 'publish')}"}
-        expired = node.token("robot", "publish", seconds=-5)
+        expired = node.token("robot", "publish", seconds=-60)
         user = node.token("ann")
         cases: Mapping[str, Mapping[str, str]] = {
             "no token": {},

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from service.app.dead_letters import Filter
 from service.client import EventFrame
 from service.core.delivery import Outcome
 from service.core.draft import Draft
@@ -37,7 +38,7 @@ async def test_the_whole_schedule(database_url: str) -> None:
                 tasks.create_task(_accept_attempt(node, attempt))
                 for attempt in range(1, BUDGET + 1)
             ]
-        letters = await node.service.store.dead_letters(None, 10)
+        letters = await node.service.dead_letters.page(Filter())
         counts = await node.tracker.counts()
         ledger = await read_ledger(node.service.database)
 

@@ -16,10 +16,11 @@ from collections.abc import Mapping, Sequence
 
 from service.app.ports import (
     Counts,
-    DeadLetter,
+    EarlierRow,
     FailedAttempt,
     HistoryEntry,
     Latency,
+    PageRequest,
     SettlementRecord,
     StreamSummary,
 )
@@ -130,6 +131,17 @@ class FakeStore:
         found = self.settled_as
         return {key: found[key] for key in keys if key in found}
 
+    async def settled_among(
+        self, ranges: Sequence[tuple[str, int, int]]
+    ) -> Sequence[Settled]:
+        await self._called()
+        return [
+            Settled(user, seq, seq, outcome, None, None)
+            for user, first, last in ranges
+            for seq in range(first, last + 1)
+            if (outcome := self.settled_as.get((user, seq))) is not None
+        ]
+
     async def open_stream(self, user_id: str) -> Stream:
         await self._called()
         return Stream(
@@ -153,6 +165,9 @@ class FakeStore:
     ) -> Page:
         raise AssertionError("not faked")
 
+    async def pages(self, requests: Sequence[PageRequest]) -> Sequence[Page]:
+        raise AssertionError("not faked")
+
     async def entry(self, user_id: str, seq: int) -> LogEntry | None:
         raise AssertionError("not faked")
 
@@ -161,20 +176,13 @@ class FakeStore:
     ) -> Sequence[HistoryEntry]:
         raise AssertionError("not faked")
 
-    async def overdue(
-        self, after_user: str, max_users: int
-    ) -> tuple[Sequence[Settlement], str]:
-        raise AssertionError("not faked")
-
     async def find(self, event_id: str, user_id: str | None) -> Sequence[StoredEvent]:
         raise AssertionError("not faked")
 
     async def attempts(self, user_id: str, seq: int) -> Sequence[FailedAttempt]:
         raise AssertionError("not faked")
 
-    async def dead_letters(
-        self, user_id: str | None, limit: int
-    ) -> Sequence[DeadLetter]:
+    async def earlier(self, event_id: str, user_id: str) -> Sequence[EarlierRow]:
         raise AssertionError("not faked")
 
     async def counts(self) -> Counts:

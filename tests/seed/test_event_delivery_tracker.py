@@ -5,6 +5,7 @@ Each check rests on what a real client said over a real socket.
 
 import pytest
 
+from service.app.dead_letters import Filter
 from service.client import EventFrame, RefusedError
 from service.core.delivery import Label, Outcome, State
 from service.core.draft import Draft
@@ -68,7 +69,7 @@ async def test_fail_event(database_url: str) -> None:
                 Draft(user_id="ann", type="agent_started")
             )
             outcome = await node.tracker.wait_confirmed(receipt, timeout_seconds=10)
-        (letter,) = await node.service.store.dead_letters("ann", 10)
+        (letter,) = await node.service.dead_letters.page(Filter(user_id="ann"))
         counts = await node.tracker.counts()
 
     assert Outcome.DEAD is outcome

@@ -2,10 +2,11 @@
 
 import pytest
 
+from service.app.dead_letters import Filter
 from service.client import EventFrame
+from service.core.answers import ACK_TIMEOUT
 from service.core.delivery import Outcome
 from service.core.draft import Draft
-from service.core.session import ACK_TIMEOUT
 from tests.fakes.raw_client import raw_client
 from tests.fakes.recorder import Recorder
 from tests.fixtures.in_process import in_process
@@ -70,7 +71,7 @@ async def test_retry_callback_failure_handling(database_url: str) -> None:
         async with node.client("ann", handler):
             receipt = await node.tracker.publish(Draft(user_id="ann", type="progress"))
             outcome = await node.tracker.wait_confirmed(receipt, timeout_seconds=30)
-        letters = await node.service.store.dead_letters(None, 10)
+        letters = await node.service.dead_letters.page(Filter())
         counts = await node.tracker.counts()
 
     assert Outcome.DEAD is outcome

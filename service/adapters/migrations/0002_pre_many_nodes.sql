@@ -31,6 +31,7 @@ CREATE TABLE controls (
     asked_by   text NOT NULL,
     at         timestamptz NOT NULL DEFAULT now(),
     until      timestamptz NOT NULL,
+    within_seconds float8,  -- of a drain: how soon the sessions must be gone
     CHECK ((kind = 'cancel') = (run_id IS NOT NULL))
 );
 CREATE INDEX controls_at ON controls (at);
@@ -43,7 +44,49 @@ CREATE UNIQUE INDEX events_event_id ON events (event_id, user_id)
  WHERE redriven_to IS NULL;
 ALTER TABLE events DROP CONSTRAINT events_event_id_user_id_key;
 
+-- For the story of an event that was redriven; few rows.
+CREATE INDEX events_redriven ON events (event_id, user_id)
+ WHERE redriven_to IS NOT NULL;
+
 ALTER TABLE dead_letters ADD COLUMN discarded_at timestamptz;
+CREATE INDEX dead_letters_open ON dead_letters (at)
+ WHERE redriven_at IS NULL AND discarded_at IS NULL;
+CREATE INDEX dead_letters_seq ON dead_letters (user_id, seq);
+COMMENT ON TABLE dead_letters IS
+    'Open until redriven_at or discarded_at; while open its event is never pruned.';
+
+-- Work of which one node at a time does a piece: when the next is due, and where the
+-- last one ended, so that any node goes on there.
+CREATE TABLE chores (
+    name    text PRIMARY KEY,
+    next_at timestamptz NOT NULL DEFAULT now(),
+    user_id text COLLATE "C" NOT NULL DEFAULT '',
+    seq     bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);  -- updated by every piece
+INSERT INTO chores (name)
+VALUES ('expire'), ('prune'), ('letters'), ('leftovers'), ('backlog'), ('samples');
+
+-- What the console's charts are drawn from: a row every ten seconds, for a day.
+CREATE TABLE samples (
+    at              timestamptz PRIMARY KEY DEFAULT now(),
+    published       bigint NOT NULL,
+    confirmed       bigint NOT NULL,
+    dead            bigint NOT NULL,
+    expired         bigint NOT NULL,
+    discarded       bigint NOT NULL,
+    redriven        bigint NOT NULL,
+    open            bigint NOT NULL,
+    oldest_open_seconds float8 NOT NULL,
+    sessions        bigint NOT NULL,
+    failed_attempts bigint NOT NULL,
+    p50             float8,
+    p99             float8
+);
+COMMENT ON TABLE samples IS 'Totals at a time; failed_attempts, p50 and p99 since the row before.';
+-- The few that are not confirmed are counted every time, so they have an index.
+CREATE INDEX settlements_unconfirmed ON settlements (outcome, from_seq, to_seq)
+ WHERE outcome <> 'confirmed';
+CREATE INDEX attempts_at ON attempts USING brin (at);
 
 CREATE TABLE webhook_outbox (
     delivery_id  text PRIMARY KEY,
@@ -58,6 +101,10 @@ CREATE TABLE webhook_outbox (
 CREATE INDEX webhook_outbox_due ON webhook_outbox (next_at)
  WHERE delivered_at IS NULL AND given_up_at IS NULL;
 COMMENT ON TABLE webhook_outbox IS 'Written with the dead letter, in one commit.';
+
+-- A run is looked up by its id, or by how that begins: by people, and by views of one.
+ALTER TABLE events ALTER COLUMN run_id TYPE text COLLATE "C";
+CREATE INDEX events_run ON events (run_id, user_id, seq) WHERE run_id IS NOT NULL;
 
 -- What the pruned settlements said, so that the sums still agree.
 ALTER TABLE cursors

@@ -1,15 +1,3 @@
--- dead_letters --
--- Return the newest dead letters, with the reason of each failed attempt; of one user if $1 is given.
-SELECT d.event_id, d.user_id, d.seq, d.reason, d.attempts,
-       extract(epoch FROM d.at)::float8 AS at, e.type, e.run_id,
-       ARRAY(SELECT a.reason FROM attempts a
-              WHERE a.user_id = d.user_id AND a.seq = d.seq ORDER BY a.attempt) AS reasons
-  FROM dead_letters d
-  LEFT JOIN events e ON e.user_id = d.user_id AND e.seq = d.seq
- WHERE $1::text IS NULL OR d.user_id = $1
- ORDER BY d.at DESC
- LIMIT $2;
-
 -- event_by_id --
 -- Return the events with an id (one per user who was sent it); of one user if $2 is given.
 SELECT e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
@@ -44,7 +32,7 @@ SELECT attempt, reason, device_id, extract(epoch FROM at)::float8 AS at
   FROM attempts WHERE user_id = $1 AND seq = $2 ORDER BY attempt;
 
 -- counts --
--- Count events by outcome, twice over: by settlements, and open ones by cursors.
+-- Count events by outcome, twice over: by settlements (and what the pruned ones said), and open ones by cursors.
 WITH settled AS (
     SELECT sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'confirmed') AS confirmed,
            sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'dead') AS dead,
@@ -52,6 +40,11 @@ WITH settled AS (
            sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'discarded') AS discarded,
            sum(to_seq - from_seq + 1) FILTER (WHERE outcome = 'redriven') AS redriven
       FROM settlements
+), pruned AS (
+    SELECT sum(pruned_confirmed) AS confirmed, sum(pruned_dead) AS dead,
+           sum(pruned_expired) AS expired, sum(pruned_discarded) AS discarded,
+           sum(pruned_redriven) AS redriven
+      FROM cursors
 ), heads AS (
     SELECT sum(s.head_seq) AS published,
            sum(s.head_seq - coalesce(c.settled_seq, 0)
@@ -60,14 +53,14 @@ WITH settled AS (
       FROM streams s LEFT JOIN cursors c USING (user_id)
 )
 SELECT coalesce(heads.published, 0)::bigint AS published,
-       coalesce(settled.confirmed, 0)::bigint AS confirmed,
-       coalesce(settled.dead, 0)::bigint AS dead,
-       coalesce(settled.expired, 0)::bigint AS expired,
-       coalesce(settled.discarded, 0)::bigint AS discarded,
-       coalesce(settled.redriven, 0)::bigint AS redriven,
+       (coalesce(settled.confirmed, 0) + coalesce(pruned.confirmed, 0))::bigint AS confirmed,
+       (coalesce(settled.dead, 0) + coalesce(pruned.dead, 0))::bigint AS dead,
+       (coalesce(settled.expired, 0) + coalesce(pruned.expired, 0))::bigint AS expired,
+       (coalesce(settled.discarded, 0) + coalesce(pruned.discarded, 0))::bigint AS discarded,
+       (coalesce(settled.redriven, 0) + coalesce(pruned.redriven, 0))::bigint AS redriven,
        coalesce(heads.open, 0)::bigint AS open,
        (SELECT count(*) FROM attempts) AS failed_attempts
-  FROM settled, heads;
+  FROM settled, pruned, heads;
 
 -- streams --
 -- Return the busiest streams for the console: those with open events first, then by head.

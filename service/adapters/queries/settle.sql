@@ -46,7 +46,9 @@ WITH locked AS MATERIALIZED (
 SELECT f.user_id, f.from_seq, f.to_seq, f.outcome, f.device_id,
        (SELECT extract(epoch FROM now() - e.accepted_at)::float8
           FROM events e
-         WHERE e.user_id = f.user_id AND e.seq = f.from_seq) AS latency_seconds
+         WHERE e.user_id = f.user_id AND e.seq = f.from_seq) AS latency_seconds,
+       (SELECT e.type FROM events e
+         WHERE e.user_id = f.user_id AND e.seq = f.from_seq) AS oldest_type
   FROM fresh f;
 
 -- record_failure --
@@ -79,30 +81,3 @@ SELECT prior.failures + (SELECT count(*)::int FROM recorded) AS failures,
        coalesce(extract(epoch FROM now() - prior.last_at), 0)::float8 AS since_last,
        (SELECT outcome FROM known) AS outcome
   FROM prior;
-
--- bury --
--- Keep a dead letter for people.
-INSERT INTO dead_letters (event_id, user_id, seq, reason, attempts)
-SELECT e.event_id, e.user_id, e.seq, $3,
-       (SELECT count(*) FROM attempts a WHERE a.user_id = $1 AND a.seq = $2)
-  FROM events e
- WHERE e.user_id = $1 AND e.seq = $2
-ON CONFLICT (event_id, user_id)
-DO UPDATE SET seq = excluded.seq, reason = excluded.reason,
-              attempts = excluded.attempts, at = now(), redriven_at = NULL;
-
--- overdue --
--- Return open events whose time has run out, of up to $2 users after a user, as the ring goes round.
-SELECT visited.user_id, late.seq
-  FROM (SELECT s.user_id, c.settled_seq, c.settled_beyond
-          FROM streams s LEFT JOIN cursors c USING (user_id)
-         WHERE s.user_id > $1 AND s.head_seq > coalesce(c.settled_seq, 0)
-         ORDER BY s.user_id LIMIT $2) AS visited
-  LEFT JOIN LATERAL (
-      SELECT e.seq FROM events e
-       WHERE e.user_id = visited.user_id AND e.seq > coalesce(visited.settled_seq, 0)
-         AND NOT coalesce(visited.settled_beyond @> e.seq, false)
-         AND e.expires_at <= now()
-       ORDER BY e.seq LIMIT 1000
-  ) late ON true
- ORDER BY visited.user_id, late.seq;

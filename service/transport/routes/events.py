@@ -7,15 +7,31 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from service.contract import Path
 from service.core.delivery import Outcome
+from service.core.draft import Draft
 from service.core.event import MAX_BATCH_BYTES, Receipt
-from service.errors import ServiceError
+from service.errors import Fault, NotFoundError, PermissionDeniedError, ServiceError
 from service.transport import http_wire as wire
 from service.transport.answers import Json, Name, body_of, who_is_it, with_slashes
 from service.transport.auth import OPERATE, PUBLISH, Principal
 from service.transport.cloud_events import are_cloud_events, parse_cloud_events
 from service.transport.parts import Parts
+from service.transport.tracing import continued
 
 _MAX_WAIT_SECONDS = 30.0
+
+
+def _may_see(who: Principal, user_id: str) -> bool:
+    if OPERATE in who.scopes or (who.is_user and who.subject == user_id):
+        return True
+    return PUBLISH in who.scopes and who.may_publish_to(user_id)
+
+
+def _check_users(who: Principal, drafts: Sequence[Draft], *, batch: bool) -> None:
+    for index, draft in enumerate(drafts):
+        if not who.may_publish_to(draft.user_id):
+            field = f"events[{index}].user_id" if batch else "user_id"
+            rule = "this token may not publish to this user"
+            raise PermissionDeniedError(f"{field}: {rule}", faults=[Fault(field, rule)])
 
 
 def router(parts: Parts) -> APIRouter:
@@ -49,6 +65,9 @@ def router(parts: Parts) -> APIRouter:
                 if are_cloud_events(request.headers)
                 else wire.parse_drafts(body)
             )
+            drafts = continued(drafts)
+            _check_users(who, drafts, batch=batch)
+            parts.quota.spend(who.subject, len(drafts), parts.monotonic())
             receipts: Sequence[Receipt] = (
                 await tracker.publish_many(drafts)
                 if batch
@@ -75,13 +94,20 @@ def router(parts: Parts) -> APIRouter:
     ) -> Json:
         """Tell everything about an event: acceptance, failed attempts, outcome.
 
-        Users see their own events; publishers and operators all of them.
+        Users see their own events; publishers those of the users that they may
+        publish to, and operators all of them.
         """
         sees_all = bool(who.scopes & {PUBLISH, OPERATE})
-        found = await tracker.timeline(
-            event_id, user_id=user if sees_all else who.subject
-        )
-        return Json({"timelines": [wire.timeline(one) for one in found]})
+        found = [
+            wire.timeline(one)
+            for one in await tracker.timeline(
+                event_id, user_id=user if sees_all else who.subject
+            )
+            if _may_see(who, one.event.user_id)
+        ]
+        if not found:
+            raise NotFoundError(f"event_id: {event_id} is unknown")
+        return Json({"timelines": found})
 
     @routes.get(with_slashes(Path.USER_EVENTS))
     async def user_events(

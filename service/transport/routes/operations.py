@@ -1,44 +1,36 @@
-"""What operators look at: dead letters and the state of everything."""
+"""What operators look at: the state of everything."""
 
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from service import __version__
+from service.app.controls import ControlKind
 from service.contract import Path
 from service.transport import http_wire as wire
-from service.transport.answers import Json, Name, who_is_it
+from service.transport.answers import Json, who_is_it
 from service.transport.auth import OPERATE, Principal
 from service.transport.parts import Parts
 
 _LATENCY_WITHIN_SECONDS = 900.0
 _LATENCY_SETTLEMENTS = 2_000
 _STREAMS = 100
+_SESSIONS = 1_000
 
 
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(tags=["operations"])
     principal = who_is_it(parts.credentials)
-
-    @routes.get(Path.DEAD_LETTERS)
-    async def dead_letters(
-        who: Annotated[Principal, Depends(principal)],
-        user: Annotated[Name | None, Query()] = None,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-    ) -> Json:
-        """Return the newest dead letters, with the reason of every failed attempt."""
-        if user is None:
-            who.require(OPERATE)
-        else:
-            who.require_self_or(OPERATE, user)
-        found = await parts.store.dead_letters(user, limit)
-        return Json({"dead_letters": [asdict(letter) for letter in found]})
+    presence = parts.presence.store
 
     @routes.get(Path.STATUS)
     async def status(who: Annotated[Principal, Depends(principal)]) -> Json:
-        """Return counts, live sessions, streams and confirmation latency."""
+        """Return counts, nodes, live sessions, streams and confirmation latency.
+
+        The newest sessions of all nodes; those of the node that answers tell more.
+        """
         who.require(OPERATE)
         counts = await parts.store.counts()
         latency = await parts.store.latency(
@@ -55,9 +47,40 @@ def router(parts: Parts) -> APIRouter:
                     **asdict(latency),
                     "within_seconds": _LATENCY_WITHIN_SECONDS,
                 },
-                "sessions": [wire.session(live) for live in parts.manager.roster],
+                "nodes": [asdict(node) for node in await presence.nodes()],
+                "drains": _drains(parts),
+                "sessions": await _sessions(parts),
+                "sessions_by_revision": await presence.totals(
+                    revision=None, user_id=None
+                ),
                 "streams": [asdict(stream) for stream in streams],
             }
         )
 
     return routes
+
+
+def _drains(parts: Parts) -> list[dict[str, object]]:
+    """Return which revisions' clients are asked to move, and until when."""
+    return [
+        {
+            "revision": drain.subject,
+            "asked_by": drain.asked_by,
+            "at": drain.at,
+            "until": drain.until,
+        }
+        for drain in parts.controls.holding(ControlKind.DRAIN)
+    ]
+
+
+async def _sessions(parts: Parts) -> list[dict[str, object]]:
+    """Return the sessions of this node, and what is known of the others'."""
+    here = [
+        {**wire.session(live), **asdict(parts.node), "node_id": parts.presence.node_id}
+        for live in parts.manager.roster
+    ]
+    found = await parts.presence.store.sessions(
+        revision=None, user_id=None, limit=_SESSIONS
+    )
+    elsewhere = [asdict(one) for one in found if one.node_id != parts.presence.node_id]
+    return [*here, *elsewhere][:_SESSIONS]

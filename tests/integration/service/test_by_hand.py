@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.app.dead_letters import Filter
 from service.core.delivery import Outcome, State
 from service.core.draft import Draft
 from service.errors import NotFoundError
@@ -43,7 +44,7 @@ async def test_an_event_that_is_given_up_is_dead(database_url: str) -> None:
             await node.tracker.confirm("ann", event_id, device_id="phone"),
         ]
         (timeline,) = await node.tracker.timeline(event_id)
-        letters = await node.service.store.dead_letters("ann", 10)
+        letters = await node.service.dead_letters.page(Filter(user_id="ann"))
 
     assert [Outcome.DEAD] * 2 == outcomes
     assert State.DEAD is timeline.state

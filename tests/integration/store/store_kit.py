@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from service.adapters.database import DatabaseManager
+from service.adapters.postgres_dead_letters import PostgresDeadLetters
 from service.adapters.postgres_store import PostgresStore
+from service.app.dead_letters import Closed, DeadLetter, Filter, Skip
+from service.app.ports import Counts
 from service.core.delivery import Outcome
 from service.core.event import BatchResult, Event, Priority, Receipt
 from service.core.settlement import Settled, Settlement
@@ -63,7 +66,33 @@ def told(facts: Sequence[Settled]) -> list[tuple[int, int, Outcome]]:
     return [(fact.from_seq, fact.to_seq, fact.outcome) for fact in facts]
 
 
+async def letters(
+    database: DatabaseManager, user: str | None = None, limit: int = 1_000
+) -> Sequence[DeadLetter]:
+    """Return the newest dead letters, closed ones too."""
+    store = PostgresDeadLetters(database)
+    wanted = Filter(user_id=user)
+    return await store.page(wanted, state=None, before=None, limit=limit)
+
+
 async def rows(
     database: DatabaseManager, sql: str, *args: object
 ) -> list[tuple[object, ...]]:
     return [tuple(row) for row in await database.fetch(sql, *args)]
+
+
+def sums(counts: Counts) -> tuple[int, int, int, int, int, int]:
+    """Return published, dead, redriven, discarded, open and unexplained."""
+    return (
+        counts.published,
+        counts.dead,
+        counts.redriven,
+        counts.discarded,
+        counts.open,
+        counts.unexplained,
+    )
+
+
+def why(closed: Closed) -> Sequence[Skip]:
+    """Return why letters were left alone."""
+    return [one.reason for one in closed.skipped]

@@ -1,4 +1,4 @@
-"""Reading: pages of the log, single entries, history, streams, and what is overdue."""
+"""Reading: pages of the log, single entries, history and streams."""
 
 import pytest
 
@@ -6,7 +6,6 @@ from service.adapters.database import DatabaseManager
 from service.adapters.postgres_store import PostgresStore
 from service.core.delivery import Outcome
 from service.core.log import Page
-from service.core.settlement import Settlement
 from tests.integration.store.store_kit import USER, event, fill, publish, wish
 
 pytestmark = pytest.mark.integration
@@ -213,52 +212,3 @@ async def test_history_tells_what_became_of_events(store: PostgresStore) -> None
     assert [True, False] == [one.settled_at is not None for one in page[:2]]
     assert [3, 4] == [one.event.seq for one in later]
     assert [2, 5] == [one.event.seq for one in still_open]
-
-
-# ---- what is overdue ----
-
-
-async def test_overdue_events_become_wishes(
-    store: PostgresStore, database: DatabaseManager
-) -> None:
-    """
-    What is open past its time is named, what is settled or young is not.
-    """
-    await fill(store, 6)
-    await store.settle([wish(1), wish(4)])
-    await grow_old(database, 1, 2, 4, 5)
-
-    wishes, _ = await store.overdue("", 10)
-
-    assert [Settlement(USER, n, n, Outcome.EXPIRED) for n in (2, 5)] == list(wishes)
-
-
-async def test_the_ring_goes_round(
-    store: PostgresStore, database: DatabaseManager
-) -> None:
-    """
-    Step by step every user with open events is visited, in order; then anew.
-    """
-    for user in ("a", "b", "c", "d", "Z"):
-        await fill(store, 1, user)
-        await grow_old(database, 1, user=user)
-    await store.settle([wish(1, user="c")])
-
-    found, after = [], ""
-    for _ in range(4):
-        wishes, after = await store.overdue(after, 2)
-        found.append(([one.user_id for one in wishes], after))
-
-    assert [(["Z", "a"], "a"), (["b", "d"], "d"), ([], ""), (["Z", "a"], "a")] == found
-
-
-async def test_the_ring_passes_users_with_nothing_late(store: PostgresStore) -> None:
-    """
-    A user with young open events is passed, not stopped at.
-    """
-    for user in ("a", "b"):
-        await fill(store, 1, user)
-
-    assert ([], "a") == await store.overdue("", 1)
-    assert ([], "b") == await store.overdue("a", 1)
-    assert ([], "") == await store.overdue("b", 1)

@@ -36,6 +36,8 @@ VACUUM ANALYZE;
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "page": (USER, 185, 256, 1_048_576),
+    "pages": ([USER, "user-0501"], [185, 199], [256, 256], [1_048_576] * 2),
+    "settled_among": ([USER, "user-0501"], [195, 170], [199, 200]),
     "settle": (
         [USER, "user-0501"],
         [USER, "user-0501"],
@@ -67,8 +69,12 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "event_by_id": ("user-0500-7", None),
     "heads": ([USER, "user-0501"],),
     "stream": (USER,),
+    "overdue": ("", 0, 500, 500),
+    "prunable": ("", 500, 100, 60.0),
+    "prune": ([USER, "user-0501"], 100, 60.0, False),
 }
 BIG = {"events", "settlements", "attempts"}
+BY_KEY = {"pages", "settled_among"}  # whatever the number of users
 
 
 @pytest.fixture
@@ -125,6 +131,7 @@ async def test_an_open_seq_costs_no_walk_through_the_settled(
         "outcomes": ([USER], [195]),
         "record_failure": (USER, 195, 1, "x", "d1", [0.8, 1.6, 3.2, 6.4]),
         "history": (USER, 194, 1, False),
+        "settled_among": ([USER], [195], [200]),
     }
     for name, arguments in open_seq.items():
         plan = await plan_of(filled, name, options=", ANALYZE", arguments=arguments)
@@ -142,7 +149,15 @@ async def test_looking_up_few_users_reads_no_whole_table(filled: Connection) -> 
     """
     Streams and cursors are found by their key, too.
     """
-    for name in ("page", "settle", "publish", "heads", "stream"):
+    for name in (
+        "page",
+        "pages",
+        "settled_among",
+        "settle",
+        "publish",
+        "heads",
+        "stream",
+    ):
         plan = await plan_of(filled, name, options="", arguments=ARGUMENTS[name])
 
         assert [] == whole_tables(plan, {"streams", "cursors"}), name
@@ -152,7 +167,18 @@ async def test_a_plan_that_knows_no_values_is_good_too(filled: Connection) -> No
     """
     After some repetitions PostgreSQL plans for any value: also without a whole table.
     """
-    for name in ("page", "settle", "record_failure", "settlement_of", "publish"):
+    for name in (
+        "page",
+        "pages",
+        "settled_among",
+        "settle",
+        "record_failure",
+        "settlement_of",
+        "publish",
+        "overdue",
+        "prunable",
+        "prune",
+    ):
         await filled.execute("SET plan_cache_mode = force_generic_plan")
         sql = load_queries()[name]
         types = await filled.prepare(sql)
@@ -162,8 +188,9 @@ async def test_a_plan_that_knows_no_values_is_good_too(filled: Connection) -> No
         ((text,),) = await filled.fetch(f"EXPLAIN (FORMAT JSON) EXECUTE hot ({values})")
         await filled.execute("DEALLOCATE hot")
         plan = list(nodes(json.loads(text)[0]["Plan"]))
+        small = {"streams", "cursors"} if name in BY_KEY else set()
 
-        assert [] == whole_tables(plan, BIG), name
+        assert [] == whole_tables(plan, BIG | small), name
 
 
 def _type(parameter: Any) -> str:  # noqa: ANN401 -- asyncpg's own type

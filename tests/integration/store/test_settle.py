@@ -17,6 +17,7 @@ from tests.integration.store.store_kit import (
     USER,
     event,
     fill,
+    letters,
     publish,
     rows,
     told,
@@ -300,7 +301,9 @@ async def test_many_users_from_several_nodes_never_deadlock(
 # ---- dead letters ----
 
 
-async def test_bury_settles_and_keeps_the_letter(store: PostgresStore) -> None:
+async def test_bury_settles_and_keeps_the_letter(
+    store: PostgresStore, database: DatabaseManager
+) -> None:
     """
     A dead letter names the event, its reason and its attempts.
     """
@@ -309,7 +312,7 @@ async def test_bury_settles_and_keeps_the_letter(store: PostgresStore) -> None:
 
     facts = await store.bury(USER, 2, "gave up")
 
-    (letter,) = await store.dead_letters(USER, 10)
+    (letter,) = await letters(database, USER, 10)
     assert [(2, 2, Outcome.DEAD)] == told(facts)
     assert ("ada-2", USER, 2, "progress", "gave up", 1, ["disk full"]) == (
         letter.event_id,
@@ -322,7 +325,9 @@ async def test_bury_settles_and_keeps_the_letter(store: PostgresStore) -> None:
     )
 
 
-async def test_what_is_settled_is_not_buried(store: PostgresStore) -> None:
+async def test_what_is_settled_is_not_buried(
+    store: PostgresStore, database: DatabaseManager
+) -> None:
     """
     A confirmed event becomes no dead letter, nor does a dead one twice, or nothing.
     """
@@ -333,11 +338,11 @@ async def test_what_is_settled_is_not_buried(store: PostgresStore) -> None:
     for seq in (1, 2, 3):
         assert [] == list(await store.bury(USER, seq, "again"))
 
-    assert ["first"] == [one.reason for one in await store.dead_letters(None, 10)]
+    assert ["first"] == [one.reason for one in await letters(database, None, 10)]
 
 
 async def test_bury_and_confirm_at_once(
-    store: PostgresStore, other_store: PostgresStore
+    store: PostgresStore, other_store: PostgresStore, database: DatabaseManager
 ) -> None:
     """
     Of an ack and a burial at the same time one wins; a letter exists exactly for
@@ -352,11 +357,13 @@ async def test_bury_and_confirm_at_once(
         assert 1 == len(confirmed.result()) + len(buried.result())
         dead += len(buried.result())
 
-    assert dead == len(await store.dead_letters(USER, 100))
+    assert dead == len(await letters(database, USER, 100))
     assert dead == (await store.counts()).dead
 
 
-async def test_newest_dead_letters_first(store: PostgresStore) -> None:
+async def test_newest_dead_letters_first(
+    store: PostgresStore, database: DatabaseManager
+) -> None:
     """
     Dead letters come newest first, of one user or of all, as many as asked for.
     """
@@ -366,6 +373,6 @@ async def test_newest_dead_letters_first(store: PostgresStore) -> None:
         await store.bury(user, seq, "x")
 
     assert [(USER, 2), ("bob", 1)] == [
-        (one.user_id, one.seq) for one in await store.dead_letters(None, 2)
+        (one.user_id, one.seq) for one in await letters(database, None, 2)
     ]
-    assert [2, 1] == [one.seq for one in await store.dead_letters(USER, 10)]
+    assert [2, 1] == [one.seq for one in await letters(database, USER, 10)]

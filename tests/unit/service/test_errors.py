@@ -17,6 +17,7 @@ from service.errors import (
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
+    QuotaExceededError,
     RateLimitedError,
     ServiceError,
     SettingsError,
@@ -37,10 +38,11 @@ from service.errors import (
         (PermissionDeniedError, "forbidden", 403, CloseCode.FORBIDDEN),
         (NotFoundError, "not_found", 404, CloseCode.GOAWAY),
         (UnavailableError, "unavailable", 503, CloseCode.GOAWAY),
+        (QuotaExceededError, "quota_exceeded", 429, CloseCode.RATE_LIMITED),
         (FrameError, "bad_frame", 400, CloseCode.BAD_FRAME),
         (FrameTooLargeError, "frame_too_large", 400, CloseCode.TOO_LARGE),
         (AckAheadError, "ack_ahead", 400, CloseCode.BAD_FRAME),
-        (RateLimitedError, "rate_limited", 400, CloseCode.RATE_LIMITED),
+        (RateLimitedError, "rate_limited", 429, CloseCode.RATE_LIMITED),
     ],
 )
 def test_what_callers_see(
@@ -75,7 +77,7 @@ def test_only_what_passes_by_itself_is_temporary() -> None:
     """
     temporary = {error for error in tree(ServiceError) if error.temporary}
 
-    assert {UnavailableError, RateLimitedError} == temporary
+    assert {UnavailableError, RateLimitedError, QuotaExceededError} == temporary
 
 
 def test_one_fault() -> None:

@@ -76,6 +76,21 @@ def test_every_missing_variable_is_named_at_once() -> None:
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "https://*.example"),
         ("ALLOWED_ORIGINS", "events.example"),
+        ("ALLOWED_ORIGINS", "https://events.example/"),
+        ("ALLOWED_ORIGINS", "https://Events.example"),
+        ("ALLOWED_ORIGINS", "https://user@events.example"),
+        ("ALLOWED_ORIGINS", "null"),
+        ("ALLOWED_HOSTS", ""),
+        ("ALLOWED_HOSTS", "*.example"),
+        ("ALLOWED_HOSTS", "https://events.example"),
+        ("ALLOWED_HOSTS", "Events.example"),
+        ("AUTH_LEEWAY_SECONDS", -1),
+        ("MAX_CONNECTIONS", 4),
+        ("MAX_UNAUTHENTICATED", 0),
+        ("TRUSTED_PROXIES", -1),
+        ("PUBLISH_RATE", 0),
+        ("PUBLISH_BURST", 0),
+        ("GOOGLE_JWKS_URL", "http://keys.example"),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: object) -> None:
@@ -106,7 +121,60 @@ def test_secrets_are_never_shown() -> None:
     assert "hidden-word" not in shown
     assert SECRET not in shown
     assert "short-word" not in shown
+    assert settings.auth_secret is not None
     assert SECRET == settings.auth_secret.get_secret_value()
+
+
+def test_there_is_one_kind_of_key() -> None:
+    """
+    Tokens are signed by the service or by a provider: both or neither is a fault.
+    """
+    url = "https://id.example/keys"
+
+    assert ["AUTH_SECRET"] == faults(AUTH_JWKS_URL=url)
+    assert ["AUTH_SECRET"] == faults(AUTH_SECRET=None)
+    assert url == read(AUTH_SECRET=None, AUTH_JWKS_URL=url).auth_jwks_url
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "allowed"),
+    [
+        ("https://id.example/keys", "prod", True),
+        ("http://127.0.0.1:9/keys", "development", True),
+        ("http://[::1]:9/keys", "development", True),
+        ("http://127.0.0.1:9/keys", "prod", False),
+        ("http://127.0.0.1:9/keys", "staging", False),
+        ("http://id.example/keys", "development", False),
+        ("http://127.0.0.1.id.example/keys", "development", False),
+        ("https://user:word@id.example/keys", "prod", False),
+        ("file:///keys", "development", False),
+        ("id.example/keys", "prod", False),
+        ("", "prod", False),
+    ],
+)
+def test_keys_are_fetched_over_https(url: str, environment: str, allowed: bool) -> None:
+    """
+    Whoever could change the keys on their way could sign; loopback has no way.
+    """
+    changes = {"AUTH_JWKS_URL": url, "AUTH_SECRET": None, "ENVIRONMENT": environment}
+
+    if allowed:
+        assert url == read(**changes).auth_jwks_url
+    else:
+        assert ["AUTH_JWKS_URL"] == faults(**changes)
+
+
+def test_operators_are_whole_addresses_with_an_audience() -> None:
+    """
+    Accounts are listed one by one, and only together with whom tokens are for.
+    """
+    both = {"OPERATOR_AUDIENCE": "https://e", "OPERATOR_ACCOUNTS": "a@x.y, b@x.y"}
+
+    assert {"a@x.y", "b@x.y"} == read(**both).operator_accounts
+    assert ["OPERATOR_ACCOUNTS"] == faults(OPERATOR_ACCOUNTS="a@x.y")
+    assert ["OPERATOR_ACCOUNTS"] == faults(OPERATOR_AUDIENCE="https://e")
+    assert ["OPERATOR_ACCOUNTS"] == faults(**(both | {"OPERATOR_ACCOUNTS": "*@x.y"}))
+    assert ["OPERATOR_ACCOUNTS"] == faults(**(both | {"OPERATOR_ACCOUNTS": "x.y"}))
 
 
 def test_settings_do_not_change() -> None:
@@ -169,3 +237,32 @@ def test_the_environment_is_read() -> None:
 
     expected = [81, "events-00042", ["events.example", "localhost:8080"]]
     assert expected == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("changes", "channel"),
+    [
+        ({}, "postgres"),
+        ({"REDIS_URL": "redis://r"}, "redis"),
+        ({"REDIS_URL": "redis://r", "WAKEUPS": "postgres"}, "postgres"),
+        ({"REDIS_URL": "redis://r", "WAKEUPS": "redis"}, "redis"),
+        ({"REDIS_URL": "redis://r", "WAKEUPS": "off"}, "off"),
+    ],
+)
+def test_wakeups_go_by_redis_where_there_is_one(
+    changes: dict[str, str], channel: str
+) -> None:
+    """
+    Unless it is said otherwise, Redis carries wake-ups where it has a URL.
+    """
+    assert channel == read(**changes).wakeup_channel
+
+
+def test_redis_needs_its_url() -> None:
+    """
+    `WAKEUPS=redis` without `REDIS_URL` is a fault that names it; the URL is a secret.
+    """
+    settings = read(REDIS_URL="redis://:hidden@r")
+
+    assert ["REDIS_URL"] == faults(WAKEUPS="redis")
+    assert "hidden" not in repr(settings)

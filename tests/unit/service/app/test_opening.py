@@ -55,16 +55,22 @@ class Door:
         self.asked = asyncio.Event()
         self.let_in = asyncio.Event()
 
-    async def __call__(self, ticket: str) -> Identity:
+    async def __call__(self, ticket: str, _origin: str | None) -> Identity:
         if ticket == "slow":
             self.asked.set()
             await self.let_in.wait()
         return Identity(user_id="ada")
 
 
+async def _no_runs(user_id: str, run_id: str) -> None:
+    raise AssertionError((user_id, run_id))
+
+
 @asynccontextmanager
-async def node(door: Door) -> AsyncIterator[UnifiedWebSocketManager]:
-    store, metrics, numbers = FakeStore(), Metrics(), iter(range(1, 100))
+async def node(
+    door: Door, store: FakeStore | None = None
+) -> AsyncIterator[UnifiedWebSocketManager]:
+    store, metrics, numbers = store or FakeStore(), Metrics(), iter(range(1, 100))
     clock = StillClock()
     tracker = EventDeliveryTracker(
         store, clock=clock, new_id=lambda: "id", metrics=metrics
@@ -76,10 +82,12 @@ async def node(door: Door) -> AsyncIterator[UnifiedWebSocketManager]:
             store, tracker, schedule=Schedule(), random=lambda: 0.5, metrics=metrics
         ),
         authenticate=door,
+        end_run=_no_runs,
         limits=Limits(),
         node=Node(revision="r", instance="i"),
         tuning=Tuning(),
         new_id=lambda: f"c{next(numbers)}",
+        jitter=lambda: 1.0,
         clock=clock,
         metrics=metrics,
     )
@@ -136,6 +144,28 @@ async def test_a_device_connects_twice() -> None:
 
         assert (4409, 4001, None) == (first.closed, second.closed, third.closed)
         assert 1 == len(manager.roster)
+
+
+async def test_the_earlier_session_stays_until_the_new_one_is_welcome() -> None:
+    """
+    A new connection that is lost before its welcome leaves the old one alone.
+    """
+    store = FakeStore()
+    async with node(Door(), store) as manager:
+        first_live, first = connect(manager, "t1")
+        await first.welcomed.wait()
+        store.open.clear()
+        lost, _ = connect(manager, "t2", replaces=first_live.session.conn)
+        while lost not in manager.roster.of("ada"):  # noqa: ASYNC110 -- a few steps
+            await asyncio.sleep(0)
+        before = first.closed
+        manager.disconnected(lost, 1006)
+        store.open.set()
+        for _ in range(5):  # its task has a few steps to go
+            await asyncio.sleep(0)
+
+        assert (None, None) == (before, first.closed)
+        assert [first_live] == list(manager.roster.of("ada"))
 
 
 async def test_another_device_disturbs_nobody() -> None:

@@ -5,9 +5,9 @@ import pytest
 from service.app.redelivery import Redelivery
 from service.app.tracker import EventDeliveryTracker
 from service.core.action import Fail
+from service.core.answers import ACK_TIMEOUT
 from service.core.backoff import Schedule
 from service.core.delivery import Outcome, TryAgain
-from service.core.session import ACK_TIMEOUT
 from service.observe.metrics import Metrics
 from tests.fakes.store import FakeStore
 
