@@ -2,9 +2,9 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,10 @@ from bench.table import MeasuredRow, table
 from service.adapters.embedded_postgres import EmbeddedPostgres
 
 
+def _one_service(load: Load, database_url: str) -> Repetition:
+    return repetition.run(repetition.SERVICE, load, database_url=database_url)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What to measure."""
@@ -25,6 +29,7 @@ class Row:
     name: str
     load: Load
     is_peer: bool = False
+    measure: Callable[[Load, str], Repetition] = _one_service
 
 
 def service_row(load: Load) -> Row:
@@ -88,7 +93,7 @@ class Campaign:
             warm_seconds=self._options.warm_seconds,
             measure_seconds=self._options.seconds,
         )
-        return Row(name=row.name, load=load, is_peer=row.is_peer)
+        return replace(row, load=load)
 
     @contextmanager
     def _database(self) -> Iterator[EmbeddedPostgres]:
@@ -105,7 +110,7 @@ class Campaign:
             found = repetition.run(repetition.socketio(self._peer), row.load)
         else:
             with _fresh_database(postgres) as url:
-                found = repetition.run(repetition.SERVICE, row.load, database_url=url)
+                found = row.measure(row.load, url)
         _tell_progress(row, found)
         return found
 

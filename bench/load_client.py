@@ -6,6 +6,7 @@ The ack is due when what was received is handled, or after so many events; as in
 
 import asyncio
 import sys
+import time
 
 import msgspec
 import uvloop
@@ -37,6 +38,7 @@ class LoadListener(WSListener):
         self.disorders = 0
         self._device = device
         self._ack_events = ack_events
+        self.moments: list[float] | None = None  # of seq 1, 2, …
         self._unacked = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -68,6 +70,8 @@ class LoadListener(WSListener):
         elif seq != self.seq + 1:
             self.disorders += 1
         self.seq = max(self.seq, seq)
+        if self.moments is not None:
+            self.moments.append(time.perf_counter())
         self._unacked += 1
         if self._unacked >= self._ack_events:
             self._ack(transport)
@@ -86,6 +90,8 @@ class LoadListener(WSListener):
 
 async def _connect(order: ClientOrder, user_id: str, token: str) -> LoadListener:
     listener = LoadListener(f"bench-{user_id}", order.ack_events)
+    if order.notes_moments:
+        listener.moments = []
     await ws_connect(
         lambda: listener,
         f"ws://127.0.0.1:{order.port}{Path.SOCKET}",
@@ -100,10 +106,11 @@ async def _connect(order: ClientOrder, user_id: str, token: str) -> LoadListener
 
 async def _run(order: ClientOrder) -> None:
     async with asyncio.timeout(20):
-        listeners = [
-            await _connect(order, user_id, token)
+        by_user = {
+            user_id: await _connect(order, user_id, token)
             for user_id, token in order.tokens.items()
-        ]
+        }
+    listeners = list(by_user.values())
     say(Line(live=len(listeners)))
     await asyncio.to_thread(sys.stdin.buffer.read)  # until it is closed
     received = ClientResult(
@@ -111,7 +118,8 @@ async def _run(order: ClientOrder) -> None:
         repeats=sum(one.repeats for one in listeners),
         disorders=sum(one.disorders for one in listeners),
     )
-    say(Line(received=received))
+    moments = {user: one.moments for user, one in by_user.items() if one.moments}
+    say(Line(received=received, moments=moments))
 
 
 def main() -> None:

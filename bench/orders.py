@@ -7,7 +7,7 @@
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -60,6 +60,7 @@ class ClientOrder(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     ack_events: int
     tokens: Mapping[str, str]
+    notes_moments: bool = False  # say when each event was received
 
 
 class ServerResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +97,9 @@ class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     mark: str | None = None  # begin or end
     result: ServerResult | None = None
     received: ClientResult | None = None
+    # Per user the time of each seq, in order, on the clock of this machine.
+    moments: Mapping[str, Sequence[float]] = msgspec.field(default_factory=dict)
+    committed: Mapping[str, Sequence[float]] = msgspec.field(default_factory=dict)
 
 
 def users(count: int) -> list[str]:

@@ -73,6 +73,9 @@ class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     disorders: int
     faults: int
+    # From the publisher's commit to the client's receipt; not measured everywhere.
+    handled_p50_ms: float | None = None
+    handled_p99_ms: float | None = None
 
 
 def run(programs: Programs, load: Load, *, database_url: str = "") -> Repetition:

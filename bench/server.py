@@ -76,11 +76,17 @@ def _settings(order: ServerOrder, port: int) -> Settings:
             Env.METRICS_PORT: 0,
             Env.FRAME_EVENTS: order.load.frame_events,
             Env.FRAME_RATE: 1e9,
+            Env.PUBLISH_RATE: 1e9,
+            Env.PUBLISH_BURST: 1_000_000_000,
+            Env.MAX_CONNECTIONS: 1_000_000,
+            Env.MAX_UNAUTHENTICATED: 1_000_000,
         }
     )
 
 
 def _tokens(settings: Settings, count: int) -> dict[str, str]:
+    if settings.auth_secret is None:
+        raise AssertionError("the benchmark signs its own tokens")
     tokens = Tokens(
         secret=settings.auth_secret.get_secret_value(),
         issuer=settings.auth_issuer,

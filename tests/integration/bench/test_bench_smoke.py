@@ -40,7 +40,7 @@ def repetition(**changed: object) -> Repetition:
     return Repetition(**{**found, **changed})  # type: ignore[arg-type]  # by name
 
 
-@pytest.mark.parametrize("name", ["confirm_latency", "saturation"])
+@pytest.mark.parametrize("name", ["confirm_latency", "saturation", "two_nodes"])
 def test_a_tiny_run_works(name: str, tmp_path: Path) -> None:
     """
     `--quick` measures every row of the service once and writes what it measured.
