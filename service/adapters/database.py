@@ -3,7 +3,8 @@
 What the rule repeats: serialization failures, deadlocks, connections that broke, and
 a server that starts, stops or has no place left. It gives up at a deadline with
 `UnavailableError`. A commit whose answer was lost may have happened, so whatever is
-given to this module must be safe to run twice.
+given to this module must be safe to run twice. While it is known that the server is
+away, nothing is repeated: each caller tries once.
 
 Callers see errors of `service.errors`, but for broken constraints: these pass as
 asyncpg's own `IntegrityConstraintViolationError`, which adapters turn into outcomes.
@@ -62,6 +63,8 @@ _REPEATED: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.PostgresConnectionError, OSError), "connection_lost"),
 )
 
+_AWAY = ("server_restart", "connection_lost")
+
 
 class DatabaseManager:
     """A sized pool of connections that keep no state between uses.
@@ -91,6 +94,7 @@ class DatabaseManager:
         self._clock = clock
         self._uniform = uniform
         self._closing = False
+        self._away_since: float | None = None  # no statement has gone well since then
 
     @classmethod
     async def connect(
@@ -271,16 +275,27 @@ class DatabaseManager:
         with _translated(self._statement_timeout_seconds):
             while True:
                 try:
-                    return await attempt()
+                    found = await attempt()
                 except _DRIVER_ERRORS as error:
                     await self._wait_to_repeat(error, longest, deadline)
+                else:
+                    self._away_since = None
+                    return found
                 longest = min(2 * longest, MAX_BACKOFF_SECONDS)
 
     async def _wait_to_repeat(
         self, error: Exception, longest: float, deadline: float
     ) -> None:
-        """Sleep the backoff, or raise the error if it is not to be repeated."""
+        """Sleep the backoff, or raise the error if it is not to be repeated.
+
+        A server that is away is waited for once, not by each caller anew: who comes
+        when it has been away for so long is told at once.
+        """
         reason = _reason_to_repeat(error)
+        if reason in _AWAY:
+            if self._away_since is None:
+                self._away_since = self._clock()
+            deadline = min(deadline, self._away_since + self._retry_seconds)
         wait_seconds = self._uniform() * longest
         if reason is None or self._closing:
             raise error

@@ -17,7 +17,10 @@ SELECT s.head_seq, e.*, extract(epoch FROM e.accepted_at)::float8 AS accepted,
   FROM streams s
   LEFT JOIN cursors c USING (user_id)
   LEFT JOIN sized ON sized.nth = 1 OR sized.bytes <= $4
-  LEFT JOIN events e ON e.user_id = s.user_id AND e.seq = sized.seq
+  -- LIMIT: or else the planner hashes the whole log where few users have long streams.
+  LEFT JOIN LATERAL (
+      SELECT * FROM events WHERE user_id = s.user_id AND seq = sized.seq LIMIT 1
+  ) e ON true
   LEFT JOIN LATERAL (
       SELECT t.outcome FROM settlements t
        WHERE t.user_id = e.user_id AND t.from_seq <= e.seq
@@ -74,7 +77,9 @@ SELECT asked.nth::int AS nth, s.head_seq, e.*,
        ORDER BY e.seq
        LIMIT asked.max_events
   ) sized ON sized.nth = 1 OR sized.bytes <= asked.max_bytes
-  LEFT JOIN events e ON e.user_id = asked.user_id AND e.seq = sized.seq
+  LEFT JOIN LATERAL (
+      SELECT * FROM events WHERE user_id = asked.user_id AND seq = sized.seq LIMIT 1
+  ) e ON true
   LEFT JOIN LATERAL (
       SELECT t.outcome FROM settlements t
        WHERE t.user_id = e.user_id AND t.from_seq <= e.seq

@@ -1,116 +1,111 @@
 // @ts-check
 /** The console: what the service is doing, and what became of an event. */
-import { ApiError, ask } from "../shared/api.js";
+import { ApiError } from "../shared/api.js";
 import { byId, setText } from "../shared/dom.js";
-import { signIn, signInAgain, signOut } from "../shared/sign_in.js";
-import { Counts, Latencies } from "./counts.js";
-import { Chart } from "./chart.js";
+import { number } from "../shared/format.js";
+import { signIn, signOut } from "../shared/sign_in.js";
+import { Connections } from "./connections.js";
 import { Detail } from "./detail.js";
-import { deadLetterTable, sessionTable, streamTable } from "./lists.js";
-import { duration } from "../shared/format.js";
+import { Letters } from "./letters.js";
+import { Overview } from "./overview.js";
 import { poll } from "./poll.js";
-import { selected, select } from "./selection.js";
+import { currentRoute, go, viewOf } from "./route.js";
+import { SearchView } from "./search_view.js";
+import { PAGE, Service, problem, waitSeconds } from "./service.js";
 
-const PAGE = Object.freeze({ storageKey: "events.console.account", scope: "operate" });
-const SLOW_SECONDS = 3;
+const EVERY_MILLISECONDS = 2_000;
+// A service that answers slowly is asked rarely.
+const REST_FACTOR = 10;
 
 const account = await signIn(PAGE);
+const service = new Service(account);
 byId("app").hidden = false;
-byId("user").textContent = account.user;
-byId("leave").addEventListener("click", leave);
+setText(byId("user"), account.user);
 
-const counts = new Counts(byId("counts"));
-const latencies = new Latencies(byId("latencies"));
-const rate = new Chart(byId("rate"), { name: "confirmed per second", format: (value) => value.toFixed(value < 10 ? 1 : 0) });
-const latency = new Chart(byId("latency"), { name: "p99 of the confirmation latency", format: duration });
-const tables = {
-  sessions: sessionTable(byId("sessions"), showUser),
-  streams: streamTable(byId("streams"), showUser),
-  dead: deadLetterTable(byId("dead-letters"), showUser, showEvent),
+/** @type {Record<string, import("./view.js").View>} */
+const views = {
+  overview: new Overview(byId("overview"), service),
+  connections: new Connections(byId("connections"), service),
+  "dead-letters": new Letters(byId("dead-letters"), service),
+  search: new SearchView(byId("search"), service),
+  detail: new Detail(byId("detail"), service),
 };
-const detail = new Detail(byId("detail"), { get, showEvent, showUser });
+let view = views["overview"];
+let failures = 0;
 
-let dead = -1;
-/** @type {{confirmed: number, at: number} | null} */
-let before = null;
-
+byId("leave").addEventListener("click", leave);
+byId("skip").addEventListener("click", () => byId("content").focus());
 byId("find").addEventListener("submit", (submitted) => {
   submitted.preventDefault();
-  const id = input("find-text").value.trim();
-  if (id !== "") showEvent(id);
+  const q = searchField().value.trim();
+  if (q !== "") go({ q });
 });
-byId("filter").addEventListener("input", () => {
-  for (const table of Object.values(tables)) table.filter(input("filter").value);
+addEventListener("keydown", (pressed) => {
+  if (pressed.key !== "/" || pressed.ctrlKey || pressed.metaKey || pressed.altKey) return;
+  if (isTyping(pressed.target) || document.querySelector("dialog[open]") !== null) return;
+  pressed.preventDefault();
+  searchField().select();
+  searchField().focus();
 });
-addEventListener("hashchange", () => void detail.show(selected()));
-void detail.show(selected());
-poll(refresh, { every: 1000 });
+addEventListener("hashchange", () => void open({ focus: true }));
+void open({ focus: false });
+poll(refresh);
+
+/** @param {{focus: boolean}} how */
+async function open({ focus }) {
+  const route = currentRoute();
+  const name = viewOf(route);
+  view = views[name];
+  for (const [each, { place }] of Object.entries(views)) place.hidden = each !== name;
+  for (const link of byId("nav").querySelectorAll("a")) {
+    if (link.dataset["view"] === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  searchField().value = route["q"] ?? "";
+  const shown = view;
+  try {
+    await shown.show(route);
+  } catch (error) {
+    failed(error);
+  }
+  if (shown !== view) return;
+  const title = view.place.querySelector(".view-title");
+  document.title = `${title?.textContent ?? "Overview"} · Console`;
+  if (focus && title instanceof HTMLElement && !view.place.contains(document.activeElement)) {
+    scrollTo(0, 0);
+    title.focus({ preventScroll: true });
+  }
+}
 
 async function refresh() {
+  const began = performance.now();
   try {
-    show(await get("/v1/status"));
+    const status = await service.get("/v1/status");
+    showStatus(status);
+    await view.refresh(status);
+    failures = 0;
     fresh("good", "Up to date");
-    await detail.refresh();
+    return Math.max(EVERY_MILLISECONDS, REST_FACTOR * (performance.now() - began));
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    fresh("bad", error.message);
-    before = null;
+    return 1000 * failed(error);
   }
+}
+
+/** Say what is wrong; returns after how many seconds to try again. @param {unknown} error */
+function failed(error) {
+  if (!(error instanceof ApiError)) throw error;
+  failures += 1;
+  const seconds = waitSeconds(error, failures);
+  fresh("bad", `${problem(error)} Trying again.`);
+  return seconds;
 }
 
 /** @param {any} status */
-function show(status) {
-  const { instance, revision, version } = status;
-  setText(byId("version"), `revision ${revision} · version ${version} · instance ${instance}`);
-  counts.show(status.counts);
-  latencies.show(status.latency);
-  tables.sessions.show(status.sessions);
-  tables.streams.show(status.streams);
-  draw(status);
-  if (status.counts.dead + status.counts.redriven !== dead) void showDeadLetters(status.counts);
-}
-
-/** @param {any} status */
-function draw({ counts: { confirmed }, latency: { p99 } }) {
-  const at = performance.now() / 1000;
-  // After a pause the mean over it would say nothing of any second.
-  if (before !== null && at - before.at < SLOW_SECONDS) {
-    rate.add(Math.max(0, confirmed - before.confirmed) / (at - before.at));
-    latency.add(p99);
-  }
-  before = { confirmed, at };
-}
-
-/** @param {{dead: number, redriven: number}} counted */
-async function showDeadLetters(counted) {
-  const answer = await get("/v1/dead-letters?limit=200");
-  tables.dead.show(answer.dead_letters);
-  dead = counted.dead + counted.redriven;
-}
-
-/** @param {string} path */
-async function get(path) {
-  try {
-    return await ask(path, { token: account.token });
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) await enterAgain();
-    throw error;
-  }
-}
-
-async function enterAgain() {
-  await signInAgain(PAGE, "Your sign-in is no longer valid.");
-  location.reload();
-}
-
-/** @param {string} id */
-function showEvent(id) {
-  select({ event: id });
-}
-
-/** @param {string} user */
-function showUser(user) {
-  select({ user });
+function showStatus({ instance, revision, version, counts }) {
+  setText(byId("version"), `Answered by revision ${revision}, instance ${instance}, version ${version}`);
+  const badge = byId("dead-badge");
+  badge.hidden = counts.dead === 0;
+  setText(badge, number(counts.dead));
 }
 
 /** @param {"good" | "bad"} tone @param {string} text */
@@ -124,7 +119,11 @@ function leave() {
   location.reload();
 }
 
-/** @param {string} id */
-function input(id) {
-  return /** @type {HTMLInputElement} */ (byId(id));
+function searchField() {
+  return /** @type {HTMLInputElement} */ (byId("find-text"));
+}
+
+/** @param {EventTarget | null} target */
+function isTyping(target) {
+  return target instanceof Element && target.matches("input, select, textarea");
 }

@@ -2,15 +2,15 @@
 /**
  * Everything that is known of one event of one user, in the order of time.
  *
- * @typedef {{at: number, title: string, text: string, tone: string}} Moment
+ * @typedef {{at: number, title: string, text: string, tone: string, by?: string}} Moment
  */
 import { el } from "../shared/dom.js";
 import { counted, duration, exactMoment, moment, number, words } from "../shared/format.js";
 import { valueView } from "../shared/values.js";
-import { opener } from "./lists.js";
+import { runLink, userLink } from "./cells.js";
 
-/** @param {any} timeline @param {{showUser: (user: string) => void}} how */
-export function timelineView(timeline, { showUser }) {
+/** @param {any} timeline */
+export function timelineView(timeline) {
   const { event, state, label } = timeline;
   const said = label === null ? words(state) : `${words(state)}, ${words(label)}`;
   return el(
@@ -19,28 +19,41 @@ export function timelineView(timeline, { showUser }) {
     el(
       "header",
       { class: "timeline-head" },
-      el("h2", { dir: "auto" }, words(event.type)),
+      el("h3", { dir: "auto" }, words(event.type)),
       el("span", { class: "outcome", "data-outcome": state }, said),
     ),
-    el("p", { class: "mono muted wrap" }, event.event_id),
-    el("ol", { class: "moments" }, ...moments(timeline).map((one) => momentView(one, event.accepted_at))),
-    facts(event, showUser),
-    el("h3", {}, "Data"),
-    el("div", { class: "data" }, valueView(event.data)),
+    el("ol", { class: "moments" }, ...moments(timeline).map((one) => momentView(one, firstAccepted(timeline)))),
+    el("div", { class: "about" }, facts(event), el("h4", {}, "Data"), el("div", { class: "data" }, valueView(event.data))),
   );
 }
 
 /** @param {any} timeline @returns {Moment[]} */
-function moments({ event, failures, settlement, held_by: holders, label }) {
-  const accepted = { at: event.accepted_at, title: "Accepted", text: `seq ${number(event.seq)} of the stream`, tone: "" };
-  const failed = failures.map((/** @type {any} */ failure) => ({
+function moments({ event, failures, settlement, held_by: holders, label, earlier }) {
+  const before = earlier.flatMap((/** @type {any} */ row) => [...attempts(row, row.failures), ...given(row)]);
+  const past = [...before, ...attempts(event, failures)].sort((a, b) => a.at - b.at);
+  return [...past, settlement === null ? open(holders, label) : settled(settlement)];
+}
+
+/**
+ * What happened to an event under one seq, up to its outcome.
+ * @param {any} row @param {any[]} failures @returns {Moment[]}
+ */
+function attempts({ seq, redrive, accepted_at: at }, failures) {
+  const title = redrive > 0 ? "Redriven" : "Accepted";
+  const accepted = { at, title, text: `seq ${number(seq)} of the stream`, tone: "" };
+  const failed = failures.map((failure) => ({
     at: failure.at,
     title: `Attempt ${failure.attempt} failed`,
-    text: `${failure.reason}${by(failure.device_id)}`,
+    text: failure.reason,
+    by: by(failure.device_id).trim(),
     tone: "bad",
   }));
-  const past = [accepted, ...failed].sort((a, b) => a.at - b.at);
-  return [...past, settlement === null ? open(holders, label) : settled(settlement)];
+  return [accepted, ...failed];
+}
+
+/** When it was given up, before somebody redrove it. @param {any} row @returns {Moment[]} */
+function given({ settled_at: at }) {
+  return at === null ? [] : [{ at, title: "Dead", text: "redriven later", tone: "bad" }];
 }
 
 /** @param {any} settlement @returns {Moment} */
@@ -52,7 +65,7 @@ function settled({ outcome, device_id: device, at }) {
 /** @param {string[]} holders @param {string | null} label @returns {Moment} */
 function open(holders, label) {
   if (holders.length > 0) return waiting("Waiting for its confirmation", `with ${holders.join(", ")}`);
-  if (label === "parked") return waiting("Parked", "nobody of this user is connected here");
+  if (label === "parked") return waiting("Parked", "nobody of this user is connected");
   if (label === "retry_wait") return waiting("Waiting for its next attempt", "");
   return waiting("Waiting to be sent", "");
 }
@@ -63,7 +76,7 @@ function waiting(title, text) {
 }
 
 /** @param {Moment} one @param {number} accepted seconds since 1970 */
-function momentView({ at, title, text, tone }, accepted) {
+function momentView({ at, title, text, tone, by: device = "" }, accepted) {
   const after = at > accepted ? `after ${duration(at - accepted)}` : "";
   const time = Number.isNaN(at)
     ? null
@@ -73,14 +86,21 @@ function momentView({ at, title, text, tone }, accepted) {
     { class: "moment", "data-tone": tone },
     el("div", { class: "moment-head" }, el("strong", {}, title), time),
     text !== "" && el("div", { class: "muted wrap", dir: "auto" }, text),
+    device !== "" && el("div", { class: "muted wrap", dir: "auto" }, device),
   );
 }
 
-/** @param {any} event @param {(user: string) => void} showUser */
-function facts(event, showUser) {
+/** @param {any} timeline */
+function firstAccepted({ event, earlier }) {
+  return earlier[0]?.accepted_at ?? event.accepted_at;
+}
+
+/** @param {any} event */
+function facts(event) {
   const rows = [
-    ["User", opener(event.user_id, showUser)],
-    ["Run", event.run_id],
+    ["User", userLink(event.user_id)],
+    ["Run", event.run_id === null ? null : runLink(event.run_id, event.user_id)],
+    ["Event", event.event_id],
     ["Thread", event.thread_id],
     ["Priority", event.priority],
     ["Redriven", event.redrive > 0 ? counted(event.redrive, "time") : null],

@@ -3,7 +3,8 @@
  * Who uses a page: by a one-time code in the URL's fragment, a kept token, or a token
  * pasted by hand.
  *
- * @typedef {{token: string, user: string, scopes: string[]}} Account
+ * @typedef {{token: string, user: string, scopes: string[] | null}} Account `scopes`:
+ *   null when only the service knows them
  */
 import { ApiError, ask } from "./api.js";
 import { byId, el } from "./dom.js";
@@ -85,7 +86,7 @@ function keep(storageKey, account) {
 
 /** @param {Account} account @param {string | undefined} scope */
 function allowed(account, scope) {
-  if (scope === undefined || account.scopes.includes(scope)) return account;
+  if (scope === undefined || account.scopes === null || account.scopes.includes(scope)) return account;
   throw new ApiError(403, `${account.user} lacks the scope “${scope}”, which this page needs.`);
 }
 
@@ -154,9 +155,12 @@ function gateView(scope, why) {
  */
 function read(token) {
   try {
-    const { sub, scope } = JSON.parse(decoded(token.split(".")[1]));
+    const { sub, email, scope, scp } = JSON.parse(decoded(token.split(".")[1]));
     if (typeof sub !== "string") throw new Error("no user");
-    return { token, user: sub, scopes: typeof scope === "string" ? scope.split(" ") : [] };
+    const scopes = typeof scope === "string" ? scope.split(" ") : Array.isArray(scp) ? scp : null;
+    // An identity token names an account; what that may do, the service knows.
+    if (scopes === null && typeof email === "string") return { token, user: email, scopes: null };
+    return { token, user: sub, scopes: scopes ?? [] };
   } catch {
     throw new Error("This is not a token: it has three parts with dots between.");
   }

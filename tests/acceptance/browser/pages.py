@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
+from urllib.parse import urlencode
 
 from service.agents.bridge import AgentWebSocketBridge
 from service.agents.dispatcher import UnifiedToolDispatcher
@@ -37,6 +38,12 @@ async def open_console(browser: Browser, service: ServiceProcess) -> None:
     await browser.until(
         "/\\d/.test(document.querySelector('#count-published').textContent)"
     )
+
+
+async def show(browser: Browser, **route: str) -> None:
+    """Go to a view of the console, as a link does, and wait until it is there."""
+    browser.run("location.hash = arguments[0]", urlencode(route))
+    await browser.until("document.querySelector('.view:not([hidden]) .view-title')")
 
 
 async def whole_page(browser: Browser) -> list[str]:

@@ -7,14 +7,16 @@ from service.client import connect
 from service.core.draft import Draft
 from tests.acceptance.browser import pages
 from tests.fixtures.chromium import Browser
-from tests.fixtures.service import ServiceProcess
+from tests.fixtures.service import ServiceProcess, StartService
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
-
 
 _ASKED = (
     "performance.getEntriesByType('resource')"
     ".filter(({ name }) => name.endsWith('/v1/status')).length"
+)
+_VALUE_TEXT = (
+    "return document.querySelector(arguments[0]).getAttribute('aria-valuetext')"
 )
 _COUNT_WHEN_VISIBILITY_CHANGES = f"""
     window.asked = [];
@@ -35,14 +37,15 @@ async def _fine(_event: object) -> None:
     """A client that can handle everything."""
 
 
-async def test_console_shows_sessions_streams_and_counts_live(
-    service: ServiceProcess, browser: Browser
+async def test_console_shows_streams_counts_and_charts_live(
+    start_service: StartService, browser: Browser
 ) -> None:
     """
-    Sessions come and go, counts grow and add up, without a reload.
+    Counts grow and add up and lines get longer, without a reload; a moment of a chart
+    can be read out, and all of them as a table.
     """
+    service = await start_service(SWEEP_SECONDS="0.1")  # and a sample a second
     await pages.open_console(browser, service)
-    await browser.until("document.querySelectorAll('#sessions tbody tr').length === 0")
     async with connect(
         service.ws_url, handler=_fine, token=service.token("ann"), device="phone"
     ) as client:
@@ -54,19 +57,26 @@ async def test_console_shows_sessions_streams_and_counts_live(
             "document.querySelector('#count-confirmed').textContent === '20'"
         )
         await browser.until(
-            "document.querySelector('#sessions tbody')?.textContent.includes('phone')"
+            "document.querySelector('#streams tbody th')?.textContent === 'ann'"
         )
         await browser.until(
-            "document.querySelector('#rate .chart-line').getAttribute('d') !== null"
+            "(document.querySelector('.chart-line.line-1[d*=L]')) !== null",
+            within_seconds=40,
         )
-        stream = browser.texts("#streams tbody tr:first-child td")
-        browser.screenshot("console-live")
-    await browser.until("document.querySelectorAll('#sessions tbody tr').length === 0")
+    chart = ".chart:nth-of-type(4) .chart-frame"
+    now = browser.run(_VALUE_TEXT, chart)
+    browser.run("document.querySelector(arguments[0]).focus()", chart)
+    browser.driver.switch_to.active_element.send_keys(Keys.HOME)
+    first = browser.run(_VALUE_TEXT, chart)
+    browser.run("document.querySelectorAll('.chart-table').forEach(t => t.open = true)")
+    await browser.until("document.querySelectorAll('.chart-table td').length > 8")
+    stream = browser.texts("#streams tbody tr:first-child :is(th, td)")
 
-    assert ["ann", "20", "20", "0", "\u2013"] == stream
+    assert ["ann", "0", "\u2013", "20", "20"] == stream
     assert "20" == browser.text("#count-published")
     assert "0" == browser.text("#count-unexplained")
     assert "s" in browser.text("#count-p99")
+    assert now != first
     assert [] == browser.errors()
 
 
@@ -74,10 +84,11 @@ async def test_dead_letter_shows_all_its_reasons(
     service: ServiceProcess, browser: Browser
 ) -> None:
     """
-    An event that a client refused five times is listed with five reasons, and its
-    timeline has every attempt.
+    An event that a client refused five times is listed by itself, with its reason and
+    how often; its timeline has every attempt.
     """
     await pages.open_console(browser, service)
+    await pages.show(browser, view="dead-letters")
     (receipt,) = await service.publish(
         Draft(user_id="ann", type="agent_thinking", data={"text": "hello"})
     )
@@ -85,17 +96,17 @@ async def test_dead_letter_shows_all_its_reasons(
         service.ws_url, handler=_broken, token=service.token("ann"), device="old-app"
     ):
         await browser.until(
-            "document.querySelectorAll('#dead-letters .reasons li').length === 5",
+            "document.querySelectorAll('#dead-letters .reasons li').length === 1",
             within_seconds=40,
         )
     browser.element("#dead-letters .opener").click()
     await browser.until("document.querySelectorAll('#detail .moment').length === 7")
     moments = browser.texts("#detail .moment strong")
-    _take_pictures(browser)
 
-    assert ["CannotRenderError: no such widget"] * 5 == browser.texts(".reasons li")
-    assert "1" == browser.text("#count-dead")
-    assert "0" == browser.text("#count-unexplained")
+    assert ["CannotRenderError: no such widget 5 times"] == browser.texts(
+        "#letter-list .reasons li"
+    )
+    assert "1" == browser.text("#dead-badge")
     assert receipt.event_id in browser.text("#detail")
     attempts = [f"Attempt {number} failed" for number in range(1, 6)]
     assert ["Accepted", *attempts, "Dead"] == moments
@@ -111,7 +122,7 @@ async def test_timeline_says_who_confirmed_and_survives_a_reload(
     """
     (receipt,) = await service.publish(Draft(user_id="ann", type="note", data={"x": 1}))
     await pages.open_console(browser, service)
-    browser.element("#find-text").send_keys(receipt.event_id, Keys.ENTER)
+    await pages.show(browser, event=receipt.event_id)
     await browser.until(
         "document.querySelector('#detail .moment[data-tone=open]') !== null"
     )
@@ -132,30 +143,6 @@ async def test_timeline_says_who_confirmed_and_survives_a_reload(
     assert ["Accepted", "Confirmed"] == browser.texts("#detail .moment strong")
     assert "by device phone" in browser.text("#detail .moment[data-tone=good]")
     assert [] == browser.errors()
-
-
-async def test_console_works_from_the_keyboard(
-    service: ServiceProcess, browser: Browser
-) -> None:
-    """
-    From the filter, Tab reaches a user; Enter opens the events, and one's timeline.
-    """
-    await service.publish(
-        Draft(user_id="ann", type="note"), Draft(user_id="bob", type="note")
-    )
-    await pages.open_console(browser, service)
-    await browser.until("document.querySelectorAll('#streams tbody tr').length === 2")
-    browser.element("#filter").send_keys("bob")
-    await browser.until("document.querySelectorAll('#streams tbody tr').length === 1")
-    browser.element("#filter").send_keys(Keys.TAB)
-    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    await browser.until("document.querySelector('#detail .events') !== null")
-    shown = browser.text("#detail h2")
-    browser.element("#detail .opener").send_keys(Keys.ENTER)
-    await browser.until("document.querySelector('#detail .timeline') !== null")
-
-    assert "Latest events of bob" == shown
-    assert "bob" == browser.text("#detail .facts .opener")
 
 
 async def test_console_says_when_the_service_is_away(
@@ -220,12 +207,3 @@ async def test_api_page_describes_every_path(
 
 def _numbers(found: object) -> list[int]:
     return [int(one) for one in found] if isinstance(found, list) else []
-
-
-def _take_pictures(browser: Browser) -> None:
-    for dark in (False, True):
-        for width, height in ((1360, 1000), (400, 1600)):
-            browser.look(width=width, height=height, dark=dark)
-            browser.run("scrollTo(0, 0)")
-            browser.screenshot(f"console-{'dark' if dark else 'light'}-{width}")
-    browser.look()
