@@ -135,6 +135,11 @@ class PostgresStore:
 
     # ---- sessions ----
 
+    async def find_stream(self, user_id: str) -> Stream | None:
+        """Return a user's stream, if there is one."""
+        found = await self._rows("find_stream", user_id)
+        return rows.stream(found[0]) if found else None
+
     async def open_stream(self, user_id: str) -> Stream:
         """Return a user's stream; a new one if there is none."""
         found = await self._rows("stream", user_id)

@@ -141,6 +141,10 @@ class EventStore(Protocol):
         """Record a failed attempt if it is the next one and not before its turn."""
         ...
 
+    async def find_stream(self, user_id: str) -> Stream | None:
+        """Return a user's stream, if there is one; asking makes none."""
+        ...
+
     async def open_stream(self, user_id: str) -> Stream:
         """Return a user's stream; a new one if there is none."""
         ...

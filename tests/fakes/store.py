@@ -142,6 +142,9 @@ class FakeStore:
             if (outcome := self.settled_as.get((user, seq))) is not None
         ]
 
+    async def find_stream(self, user_id: str) -> Stream | None:
+        return await self.open_stream(user_id) if user_id in self.heads_of else None
+
     async def open_stream(self, user_id: str) -> Stream:
         await self._called()
         return Stream(

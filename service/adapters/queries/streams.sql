@@ -17,6 +17,14 @@ SELECT s.epoch, s.head_seq, c.settled_seq, c.pruned_seq,
   FROM streams s JOIN cursors c USING (user_id)
  WHERE s.user_id = $1;
 
+-- find_stream --
+-- Return where a user's stream stands, also before anybody opened it; no row if there is none.
+SELECT s.epoch, s.head_seq, coalesce(c.settled_seq, 0) AS settled_seq,
+       coalesce(c.pruned_seq, 0) AS pruned_seq,
+       extract(epoch FROM clock_timestamp())::float8 AS at
+  FROM streams s LEFT JOIN cursors c USING (user_id)
+ WHERE s.user_id = $1;
+
 -- change_epoch --
 -- Give a stream a new epoch, unless somebody did so already.
 UPDATE streams SET epoch = gen_random_uuid()::text WHERE user_id = $1 AND epoch = $2;

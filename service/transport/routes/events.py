@@ -118,7 +118,14 @@ def router(parts: Parts) -> APIRouter:
     ) -> Json:
         """Return a user's events after a seq, and where the stream stands."""
         who.require_self_or(OPERATE, user)
-        stream = await parts.store.open_stream(user)
+        # Looking at somebody must not make a stream for whatever name was typed.
+        stream = (
+            await parts.store.open_stream(user)
+            if who.subject == user
+            else await parts.store.find_stream(user)
+        )
+        if stream is None:
+            raise NotFoundError(f"user: {user} has no events")
         entries = await tracker.history(user, after=after, limit=limit)
         return Json(
             {
