@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 import structlog
 
+from service.app.ended_entries import EndedEntries
 from service.app.live import LiveSession, Roster
 from service.app.ports import Clock, EventStore
 from service.app.redelivery import Redelivery
@@ -14,7 +14,6 @@ from service.contract import LogEvent, LogField
 from service.core.action import Action, Fail
 from service.core.delivery import Outcome, TryAgain
 from service.core.event import StoredEvent
-from service.core.log import LogEntry
 from service.errors import UnavailableError
 from service.observe.metrics import Metrics
 
@@ -33,6 +32,7 @@ class FailedAttempts:
     Args:
         store: For the events that go out again.
         redelivery: Decides what follows a failure.
+        ended: Settles what is over before it would go out again.
         roster: The sessions of this node.
         watch: Notes failures.
         perform: Carries out a session's actions.
@@ -46,6 +46,7 @@ class FailedAttempts:
         store: EventStore,
         redelivery: Redelivery,
         *,
+        ended: EndedEntries,
         roster: Roster,
         watch: SessionWatch,
         perform: Callable[[LiveSession, Sequence[Action]], None],
@@ -55,6 +56,7 @@ class FailedAttempts:
         metrics: Metrics,
     ) -> None:
         self.elsewhere: Callable[[str], Awaitable[bool]] = _nowhere
+        self._ended = ended
         self._roster = roster
         self._store = store
         self._redelivery = redelivery
@@ -110,35 +112,12 @@ class FailedAttempts:
             for live in self._roster.of(user_id)
         )
 
-    async def bury_spent(
-        self, user_id: str, entries: Sequence[LogEntry]
-    ) -> Sequence[LogEntry]:
-        """Make dead letters of open events that have no attempt left.
-
-        A node that ended between their last failure and their burial left them so.
-
-        Raises:
-            UnavailableError: the database is away.
-        """
-        budget = self._redelivery.budget
-        return [
-            await self._bury(user_id, entry)
-            if entry.failures >= budget and entry.outcome is None
-            else entry
-            for entry in entries
-        ]
-
-    async def _bury(self, user_id: str, entry: LogEntry) -> LogEntry:
-        seq = entry.event.seq
-        outcome = await self._redelivery.give_up(user_id, seq, "no attempt left")
-        return replace(entry, outcome=outcome, overdue=False)
-
     async def redeliver(self, live: LiveSession, seq: int, attempt: int) -> None:
         """Write an event again, if it is still open."""
         try:
             entry = await self._store.entry(live.user_id, seq)
             if entry is not None:
-                (entry,) = await self.bury_spent(live.user_id, [entry])
+                (entry,) = await self._ended.settle(live.user_id, [entry])
         except UnavailableError:
             self._try_later(live, seq, TryAgain(attempt, _AWAY_SECONDS))
             return

@@ -32,6 +32,7 @@ from tests.fixtures.service import HOST, ROOT, ServiceProcess
 _LINE_BYTES = 64 * 1024 * 1024
 _ENOUGH_FILES = 16_384
 _LEAST_BUFFER_BYTES = 4_096
+_LINE_BUFFER_BYTES = 64 * 1024
 
 
 @contextmanager
@@ -137,8 +138,11 @@ async def slow_line(port: int, *, bytes_a_second: int) -> AsyncIterator[int]:
     step = bytes_a_second // 10
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = socket.socket()
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LINE_BUFFER_BYTES)
+        there.connect((HOST, port))
         there_reader, there_writer = await asyncio.open_connection(
-            HOST, port, limit=step
+            sock=there, limit=step
         )
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -29,7 +29,7 @@ from tests.acceptance.faults_kit import (
     until_confirmed,
 )
 from tests.fakes.deadline import eventually
-from tests.fakes.raw_client import Frame, raw_client
+from tests.fakes.raw_client import Frame, RawClient, raw_client
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.service import ServiceProcess, StartService
 
@@ -277,6 +277,20 @@ async def _until_ready(node: ServiceProcess) -> None:
         await eventually(ready, within_seconds=30)
 
 
+async def _say_something(client: RawClient) -> None:
+    """See that a socket carries frames both ways."""
+    await client.send({"t": "ping", "at": 1})
+    await client.next("pong")
+
+
+async def _until_recovered(
+    nodes: Sequence[ServiceProcess], listeners: Mapping[str, Listener]
+) -> None:
+    for node in nodes:
+        await _until_ready(node)
+    await _until_wakeups_carry(listeners)
+
+
 async def _until_wakeups_carry(listeners: Mapping[str, Listener]) -> None:
     """Wait until events come as soon as only wake-ups bring them."""
 
@@ -340,26 +354,23 @@ async def test_postgresql_goes_away_under_load(
         conns = await _conns(a)
         states.clear()
         async with asyncio.TaskGroup() as tasks:
-            for number, user in enumerate(USERS):
-                for name, node in (("a", a), ("b", b)):
-                    work = published.run(node, user, f"{name}-{number}", over)
+            for number, node in enumerate((a, b)):
+                for user in USERS:
+                    work = published.run(node, user, f"{user}-{number}", over)
                     tasks.create_task(work)
             await asyncio.sleep(1.0)
             async with _away(server_folder, how) as began:
                 await zoe.send({"t": "ack", "upto": 1})
                 posted = await _post_ack(a, welcome)
             back = time.monotonic()
-            await _until_ready(a)
-            await _until_ready(b)
-            await _until_wakeups_carry(listeners)
+            await _until_recovered((a, b), listeners)
             healed = time.monotonic()
             await asyncio.sleep(QUIET_SECONDS)
             over.set()
         count = 1 + sum(map(len, published.receipts.values()))
         report = await until_confirmed(url, count)
         stayed, changes = await _conns(b), list(states)
-        await zoe.send({"t": "ping", "at": 1})
-        await zoe.next("pong")
+        await _say_something(zoe)
     after = _latencies(listeners, healed, healed + QUIET_SECONDS)
     figures = published.figures(began)
     show(
