@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Literal
 
 import msgspec
 
@@ -231,7 +232,7 @@ def _told(seat: Seat, heads: Mapping[str, int]) -> str:
     return f"{name}: reached {record.reached} of {heads[record.user_id]}"
 
 
-async def _true_after(seconds: float) -> bool:
+async def _true_after(seconds: float) -> Literal[True]:
     await asyncio.sleep(seconds)
     return True
 

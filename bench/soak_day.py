@@ -42,11 +42,12 @@ ODDS = Odds(
 )
 _DEVICES_A_USER = 1.5
 _SAMPLE_SECONDS = 5.0
-_WARM_SHARE = 0.3
+_WARM_SHARE = 0.5
 _SETTLE_SECONDS = 120.0
 _LEAVE_SECONDS = 30.0
 _REPORT_SECONDS = 120.0
 _LOOK_SECONDS = 0.25
+_CALM_SECONDS = 5.0  # what closes sockets for good has fired by then
 _VERIFY_AT = 0.35  # of the time
 _LINE_BYTES = 64 * 1024 * 1024
 _MIB = 2**20
@@ -329,9 +330,11 @@ class Day:
         while sessions and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)
             sessions = await node.sessions()
+        await asyncio.sleep(_CALM_SECONDS)
         return judge.Idle(
             held=await node.held(),
             descriptors=node.descriptors(),
+            rss_mib=round((node.rss_bytes() or 0) / _MIB, 2),
             sessions=sessions,
         )
 

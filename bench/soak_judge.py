@@ -13,7 +13,7 @@ from service.core.event import Receipt
 
 # What may be logged as an error while dependencies go away and events are poisonous.
 EXPECTED_ERRORS: frozenset[str] = frozenset({LogEvent.DATABASE_UNAVAILABLE})
-RISE_PERCENT = 10.0
+RISE_PERCENT = 5.0
 MEASURED_SECONDS = 240.0  # below that the warm-up is all there is
 _MORE_TASKS = 3  # a chore or an answer that is under way at the moment of counting
 _MORE_DESCRIPTORS = 12  # connections to the database are opened when needed
@@ -33,6 +33,7 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
 
     held: Held
     descriptors: int
+    rss_mib: float
     sessions: int
 
 
@@ -96,6 +97,8 @@ def left_behind(before: Idle, after: Idle) -> Iterator[str]:
         yield f"{after.sessions} sessions live on without clients"
     if after.held.tasks > before.held.tasks + _MORE_TASKS:
         yield f"tasks: {before.held.tasks} before, {after.held.tasks} after"
+    if after.held.sockets > before.held.sockets + _MORE_TASKS:
+        yield f"sockets: {before.held.sockets} before, {after.held.sockets} after"
     if after.descriptors > before.descriptors + _MORE_DESCRIPTORS:
         yield f"descriptors: {before.descriptors} before, {after.descriptors} after"
 

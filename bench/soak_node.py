@@ -22,18 +22,25 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What a process holds, garbage left out; of what was made since its start."""
 
     tasks: int
+    sockets: int  # WebSocket connections, also those that are closed and still held
     objects: int
+    garbage: int  # objects in cycles that waited for the collector
     largest: Mapping[str, int]  # the most frequent types
 
 
 def held() -> Held:
     """Count it; the process stands still meanwhile."""
-    gc.collect()
+    garbage = gc.collect()
     found = gc.get_objects()
     kinds = Counter(type(one).__qualname__ for one in found)
     tasks = sum(issubclass(type(one), asyncio.Task) and not one.done() for one in found)
+    sockets = kinds["WSTransport"]
     return Held(
-        tasks=tasks, objects=len(found), largest=dict(kinds.most_common(_TYPES))
+        tasks=tasks,
+        garbage=garbage,
+        sockets=sockets,
+        objects=len(found),
+        largest=dict(kinds.most_common(_TYPES)),
     )
 
 

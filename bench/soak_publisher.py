@@ -58,6 +58,8 @@ class SoakPublisher:
         else:
             fail = None
         short = self._chance.random() < _SHORT_LIVED_SHARE
+        if short:
+            fail = "always"  # its time is over before its attempts are
         return Draft(
             user_id=self._chance.choice(users),
             type=self._chance.choice(_TYPES),

@@ -59,6 +59,11 @@ class ServiceError(Exception):
         self.message = message
         self.faults = tuple(faults)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is our fault: then it is logged, and callers hear no details."""
+        return self.status >= 500 and not self.temporary
+
 
 class SettingsError(ServiceError):
     """The environment is wrong; every fault is reported at once."""

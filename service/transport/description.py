@@ -63,9 +63,7 @@ _SAID: Mapping[tuple[str, str], Said] = {
         problems=(_CONFLICT, _LARGE, _MANY),
     ),
     ("get", Path.EVENT): Said(answers={200: shapes.Timelines}, problems=(_NONE,)),
-    ("get", Path.USER_EVENTS): Said(
-        answers={200: shapes.History}, problems=(_NONE,)
-    ),
+    ("get", Path.USER_EVENTS): Said(answers={200: shapes.History}, problems=(_NONE,)),
     ("get", Path.STREAM): Said(answers={200: _SSE}),
     ("get", Path.POLL): Said(answers={200: shapes.Polled}),
     ("post", Path.ACKS): Said(

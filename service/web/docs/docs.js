@@ -30,7 +30,7 @@ function operationView(api, path, method, operation) {
     { class: "operation", id: `${method}${path.replaceAll("/", "-")}` },
     el("h2", {}, el("span", { class: `method method-${method}` }, method.toUpperCase()), el("span", { class: "mono" }, path)),
     ...prose(operation.description ?? operation.summary ?? ""),
-    parametersView(api, operation.parameters ?? []),
+    parametersView(api, operation.parameters ?? [], operation.security !== undefined),
     bodyView(api, operation.requestBody),
     answersView(operation.responses ?? {}),
   );
@@ -47,14 +47,11 @@ function prose(text) {
     });
 }
 
-/** @param {any} api @param {any[]} parameters */
-function parametersView(api, parameters) {
+/** @param {any} api @param {any[]} parameters @param {boolean} token */
+function parametersView(api, parameters, token) {
   const rows = parameters
-    // Every route lists the header that carries the token: said once, below.
-    .filter(({ name }) => name !== "authorization")
     .map(({ name, in: place, required, schema, description }) =>
       row(name, `${place}${required ? ", required" : ""}`, typeOf(api, schema), description));
-  const token = parameters.some(({ name }) => name === "authorization");
   if (token) rows.push(row("Authorization", "header", "Bearer <token>", ""));
   return rows.length > 0 && section("Parameters", table(["Name", "Where", "Type", ""], rows));
 }
