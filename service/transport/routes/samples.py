@@ -29,9 +29,7 @@ def router(parts: Parts) -> APIRouter:
         Totals at a time; `failed_attempts`, `p50` and `p99` of the time before it.
         """
         who.require(OPERATE)
-        found = await parts.samples.page(
-            within_seconds=60 * minutes, points=MAX_POINTS
-        )
+        found = await parts.samples.page(within_seconds=60 * minutes, points=MAX_POINTS)
         return Json({"samples": [asdict(sample) for sample in found]})
 
     return routes

@@ -48,7 +48,7 @@
 import { Device } from "./device.js";
 import { Dialer, RETRY_SECONDS } from "./dialer.js";
 import { GarbledError, CloseCode, parse, parseCursor } from "./frames.js";
-import { tabDevice } from "./tab.js";
+import { randomName, tabDevice } from "./tab.js";
 
 const HANDLER_GRACE_SECONDS = 10;
 const BACK_TO_SOCKET = "back to a socket"; // the reason of a move of our own
@@ -153,7 +153,7 @@ export class Client {
     const name = device ?? (await tabDevice());
     if (this.#closed) return;
     const cursor = parseCursor(storage?.getItem(this.#storageKey) ?? null);
-    this.#device = new Device(name, { cursor, start, window });
+    this.#device = new Device(name, { instance: randomName(), cursor, start, window });
     globalThis.addEventListener?.("online", this.#online);
     this.#connect();
   }
@@ -274,9 +274,12 @@ export class Client {
     this.#link = this.#open(false);
   }
 
-  /** @param {boolean} moving whether another link serves meanwhile */
-  #open(moving) {
-    const link = this.#dialer.link(moving, now(), {
+  /**
+   * @param {boolean} moving whether another link serves meanwhile
+   * @param {import("./dialer.js").Kind} [kind]
+   */
+  #open(moving, kind = this.#dialer.choice.pick(now(), moving)) {
+    const link = this.#dialer.link(kind, moving, {
       onOpen: (ticket) => this.#opened(link, ticket),
       onMessage: (message) => this.#onMessage(link, message),
       onEnd: (code) => this.#ended(link, code),
@@ -358,7 +361,7 @@ export class Client {
   #stayWithStreams(code) {
     this.#scheduleSocket();
     if (this.#movesBack) this.#perform(this.#machine.moveFailed(code));
-    else this.#second = this.#open("sse");
+    else this.#second = this.#open(true, "sse");
   }
 
   /** @param {AnyLink} link */

@@ -16,8 +16,9 @@
  * @typedef {import("./policy.js").AfterClose} AfterClose
  */
 import { Acks } from "./acks.js";
-import { CloseCode, PROTOCOL_VERSION } from "./frames.js";
-import { afterClose, plain, reconnectDelay, short } from "./policy.js";
+import { CloseCode } from "./frames.js";
+import { Greeter } from "./greeter.js";
+import { afterClose, plain, reconnectDelay } from "./policy.js";
 import { Progress } from "./progress.js";
 import * as ranges from "./ranges.js";
 
@@ -31,22 +32,20 @@ const PROMPT_CODES = [CloseCode.GOAWAY, CloseCode.UNAUTHORIZED];
  * One device's place in its stream, across connections.
  *
  * No frame names a seq that the current session was not sent; the handler has at most
- * one event at a time; a cursor is saved before the ack that it stands for.
+ * one event at a time; a cursor is saved before the ack that it stands for. `instance`
+ * is random for each Device: by it and a count of its connections, the server tells an
+ * older connection that comes late from the one that lives.
  */
 export class Device {
   /** @type {State} */
   state = "waiting";
-  #device;
-  #start;
-  #window;
+  #greeter;
   #progress;
   /** @type {string} the cursor as last saved; compared, never parsed */
   #saved;
   #paused = false;
   // The current connection. `received` is 0 until its welcome: no frame may name a
   // seq above it, or the server would call that an ack ahead.
-  /** @type {string | undefined} */
-  #conn = undefined;
   #open = false;
   #moving = false;
   #received = 0;
@@ -61,12 +60,11 @@ export class Device {
 
   /**
    * @param {string} device
-   * @param {{cursor?: Cursor | null, start?: string | number, window?: number}} [options]
+   * @param {{instance?: string, cursor?: Cursor | null, start?: string | number,
+   *   window?: number}} [options]
    */
-  constructor(device, { cursor = null, start, window } = {}) {
-    this.#device = device;
-    this.#start = start;
-    this.#window = window;
+  constructor(device, { instance, cursor = null, start, window } = {}) {
+    this.#greeter = new Greeter(device, { instance, start, window });
     this.#progress = new Progress(cursor);
     this.#saved = JSON.stringify(cursor);
   }
@@ -102,7 +100,7 @@ export class Device {
       this.#open = true;
       this.#heardAt = now;
     }
-    return [{ do: "send", frame: this.#hello(ticket) }];
+    return [{ do: "send", frame: this.#greeter.hello(this.cursor, ticket) }];
   }
 
   /**
@@ -236,7 +234,7 @@ export class Device {
     /** @type {Action[]} */
     const actions = this.#moving ? [{ do: "retire" }] : [];
     this.#moving = false;
-    this.#conn = frame.conn;
+    this.#greeter.conn = frame.conn;
     this.#heartbeat = frame.heartbeat_s ?? 25;
     this.#ackWait = frame.ack_wait_s ?? 10;
     this.#acks.clear();
@@ -394,19 +392,6 @@ export class Device {
     if (change.state === this.state && change.resume === undefined) return [];
     this.state = change.state;
     return [change];
-  }
-
-  /** @param {string | undefined} ticket */
-  #hello(ticket) {
-    /** @type {Record<string, unknown>} */
-    const hello = { t: "hello", v: PROTOCOL_VERSION, device: this.#device };
-    const { cursor } = this;
-    if (cursor !== null) hello.cursor = short(cursor);
-    else if (this.#start !== undefined) hello.start = this.#start;
-    if (this.#conn !== undefined) hello.replaces = this.#conn;
-    if (this.#window !== undefined) hello.window = this.#window;
-    if (ticket !== undefined) hello.ticket = ticket;
-    return hello;
   }
 
   /** @param {number} code @param {AfterClose} policy @param {number} u @returns {Action[]} */

@@ -82,13 +82,13 @@ export class Dialer {
   }
 
   /**
+   * @param {Kind} kind
    * @param {boolean} moving whether another link serves meanwhile
-   * @param {number} now
    * @param {Heard} heard
    */
-  link(moving, now, heard) {
+  link(kind, moving, heard) {
     const { url, webSocket } = this.#options;
-    if (this.choice.pick(now, moving) === "sse") {
+    if (kind === "sse") {
       const authorization = async () => (await this.#options.authorization?.()) ?? null;
       const fetch = this.#options.fetch ?? globalThis.fetch.bind(globalThis);
       return new SseLink({ url, authorization, fetch, ...heard });

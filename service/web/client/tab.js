@@ -72,7 +72,7 @@ function ownLocks() {
 }
 
 /** 128 random bits; `crypto.randomUUID` exists only in secure contexts. */
-function randomName() {
+export function randomName() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

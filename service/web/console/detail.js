@@ -11,7 +11,8 @@ import { viewHeading } from "./view.js";
 /**
  * @implements {View}
  * @typedef {import("./view.js").View} View
- * @typedef {{nodes: Node[], refresh: () => Promise<void>}} Part
+ * @typedef {{nodes: Node[], missing: string, refresh: () => Promise<void>}} Part `missing`: what
+ *   to say when there is none
  */
 export class Detail {
   /** What is looked at; null once asking for it again would not make it appear. @type {Part | null} */
@@ -40,7 +41,7 @@ export class Detail {
     } catch (error) {
       if (!(error instanceof ApiError) || error.temporary || part !== this.#part) throw error;
       this.#part = null;
-      const text = error.status === 404 ? "There is no such event." : problem(error);
+      const text = error.status === 404 ? part.missing : problem(error);
       this.place.replaceChildren(viewHeading("Not found"), el("p", { class: "problem", role: "alert" }, text));
       return;
     }

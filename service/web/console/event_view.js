@@ -6,6 +6,7 @@ import { timelineView } from "./timeline_view.js";
 import { viewHeading } from "./view.js";
 
 export class EventView {
+  missing = "There is no such event.";
   #shown = "";
 
   /** @param {string} id @param {string | undefined} user @param {import("./service.js").Service} service */

@@ -51,6 +51,7 @@ export class Letters {
   async show(route) {
     this.filter.read(route);
     this.#before = [undefined];
+    this.#shown = "";
     this.selection.clear();
     this.progress.replaceChildren();
     await this.#load();

@@ -9,6 +9,7 @@ import { viewHeading } from "./view.js";
 const PAGE_EVENTS = 200;
 
 export class RunView {
+  missing = "There is no such run.";
   #pages = 1;
 
   /** @param {string} run @param {string} user @param {import("./service.js").Service} service */

@@ -9,6 +9,9 @@ import { viewHeading } from "./view.js";
 
 /** @implements {View} @typedef {import("./view.js").View} View */
 export class SearchView {
+  /** What is not found yet: the service was away, or has not answered. @type {string | null} */
+  #wanted = null;
+
   /** @param {HTMLElement} place @param {import("./service.js").Service} service */
   constructor(place, service) {
     this.place = place;
@@ -22,10 +25,20 @@ export class SearchView {
 
   /** @param {import("./view.js").Route} route */
   async show({ q }) {
+    this.#wanted = q;
     this.heading.replaceChildren("Search: ", el("bdi", {}, q));
     setText(this.said, "Searching…");
     for (const one of Object.values(this.cards)) one.hidden = true;
+    await this.refresh();
+  }
+
+  /** What was found stays until somebody searches again. */
+  async refresh() {
+    const q = this.#wanted;
+    if (q === null) return;
     const found = await this.service.get("/v1/search", { q, limit: 50 });
+    if (q !== this.#wanted) return;
+    this.#wanted = null;
     const only = single(found);
     if (only !== null) {
       // Back leads to where the search began, not here again.
@@ -33,10 +46,6 @@ export class SearchView {
       return;
     }
     this.#draw(found);
-  }
-
-  async refresh() {
-    // What was found stays until somebody searches again.
   }
 
   /** @param {any} found */

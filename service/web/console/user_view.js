@@ -13,6 +13,7 @@ const PAGE_EVENTS = 50;
 const LETTERS = 20;
 
 export class UserView {
+  missing = "There is no such user: nothing was published, and nobody ever connected.";
   #live = 0;
   /** The seq before the page's first event; null: the newest page. @type {number | null} */
   #after = null;

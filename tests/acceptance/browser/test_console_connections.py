@@ -89,7 +89,9 @@ async def test_revoked_user_is_cut_off(
     async with raw_client(service.ws_url, token=service.token("ann")) as client:
         await client.hello("phone")
         await pages.show(browser, user="ann")
-        await browser.until("document.querySelector('#user-sessions tbody tr') !== null")
+        await browser.until(
+            "document.querySelector('#user-sessions tbody tr') !== null"
+        )
         press(browser, "Revoke", within="#detail .view-head")
         said = browser.text("dialog")
         press(browser, "Revoke", within="dialog .dialog-actions")

@@ -20,7 +20,8 @@ const style = getComputedStyle(seen);
 const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
 const box = seen.getBoundingClientRect();
 const there = box.width > 0 && box.bottom > 0 && box.top < innerHeight;
-const name = one.id || one.getAttribute("aria-label") || one.textContent.trim();
+const label = one.getAttribute("aria-label");
+const name = one.id || label || one.textContent.trim() || one.tagName + one.value;
 return [one.tagName === "BODY" ? "" : name, ring && there];
 """
 _REACHABLE = """

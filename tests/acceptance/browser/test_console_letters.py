@@ -1,5 +1,6 @@
 """Dead-letter work in the console: find, choose, redrive, discard, export."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -83,7 +84,8 @@ async def test_all_of_a_filter_are_discarded(
     browser.element(".group").click()
     await browser.until("document.querySelector('#letter-reason').value === 'full'")
     await browser.until(
-        "document.querySelector('#letter-list .list-count').textContent === '100 of 120'"
+        "document.querySelector('#letter-list .list-count')"
+        ".textContent === '100 of 120'"
     )
     press(browser, "Older", within=".pager")
     await browser.until(rows(20))
@@ -186,4 +188,4 @@ async def _nothing_open(service: ServiceProcess) -> bool:
 
 
 async def _exists(file: Path) -> bool:
-    return file.exists()
+    return await asyncio.to_thread(file.exists)

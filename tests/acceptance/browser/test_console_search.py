@@ -36,7 +36,9 @@ async def test_everything_that_begins_so_is_listed_by_kind(
     runs = browser.texts("#found-runs tbody th")
     browser.screenshot("console-search")
     browser.element("#found-runs tbody tr .opener").click()
-    await browser.until("document.querySelectorAll('#run-events tbody tr').length === 2")
+    await browser.until(
+        "document.querySelectorAll('#run-events tbody tr').length === 2"
+    )
 
     assert "Found 1 user, 2 runs, 1 event." == found
     assert ["trip-1", "trip-1"] == runs
@@ -69,7 +71,7 @@ async def test_only_hit_is_opened_at_once(
 
 async def test_nothing_found_is_said(service: ServiceProcess, browser: Browser) -> None:
     """
-    So is an event that does not exist.
+    So is an event, or a user, that does not exist.
     """
     await pages.open_console(browser, service)
     search(browser, "nobody<i>")
@@ -79,6 +81,10 @@ async def test_nothing_found_is_said(service: ServiceProcess, browser: Browser) 
     browser.run("location.hash = 'event=unknown'")
     await browser.until(
         "document.querySelector('#detail')?.textContent.includes('no such event')"
+    )
+    browser.run("location.hash = 'user=nobody'")
+    await browser.until(
+        "document.querySelector('#detail')?.textContent.includes('no such user')"
     )
 
     assert "Search: nobody<i>" == browser.text("#search .view-title")

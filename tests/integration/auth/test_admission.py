@@ -165,7 +165,7 @@ async def test_who_has_not_said_who_it_is_takes_few_places(database_url: str) ->
         closed = await again.refused()
 
     assert (503, "1") == said == full
-    assert ("no_hello", 4400) == closed
+    assert ("no_hello", 4001) == closed
 
 
 async def test_all_of_them_are_few(database_url: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.core.draft import Draft
 from tests.fixtures.in_process import in_process
 
 pytestmark = pytest.mark.integration
@@ -46,6 +47,7 @@ async def test_every_route_of_the_console_needs_the_operators_scope(
     With any other scope each is 403; the table names every path that the page has.
     """
     async with in_process(database_url) as node:
+        await node.tracker.publish(Draft(user_id="ann", type="progress"))
         async with node.api("ben", "publish") as api:
             said = {
                 path: (await api.get(f"{path}{query}")).status_code

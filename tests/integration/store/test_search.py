@@ -135,9 +135,7 @@ async def test_letters_are_counted_by_type_and_reason(
     torn = await summaries.summary(
         Filter(reason="torn"), state=LetterState.OPEN, groups=5
     )
-    none = await summaries.summary(
-        Filter(before=1.0), state=LetterState.OPEN, groups=5
-    )
+    none = await summaries.summary(Filter(before=1.0), state=LetterState.OPEN, groups=5)
     gone = await summaries.summary(Filter(), state=LetterState.DISCARDED, groups=5)
 
     assert (4, [("full", 2)]) == (

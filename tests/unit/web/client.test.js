@@ -273,3 +273,54 @@ test("a large burst of answers goes out in messages of at most 32 frames", async
 
   assert.deepEqual(sizes, [32, 32, 32, 4]);
 });
+
+test("a stream that is asked to move goes on by another stream where no socket gets through", async () => {
+  /** @type {ReadableStreamDefaultController<Uint8Array>[]} */
+  const streams = [];
+  /** @type {(() => void)[]} */
+  const waiting = [];
+  /** @param {string} url @param {RequestInit} [init] */
+  const fetch = async (url, init) => {
+    if (init?.method === "POST") return new Response("{}");
+    const body = new ReadableStream({ start: (controller) => void streams.push(controller) });
+    for (const wake of waiting.splice(0)) wake();
+    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  };
+  /** @param {number} count */
+  const untilStreams = async (count) => {
+    while (streams.length < count) await new Promise((resolve) => waiting.push(() => resolve(undefined)));
+  };
+  /** @param {number} which @param {any} frame */
+  const give = (which, frame) =>
+    streams[which].enqueue(new TextEncoder().encode(`event: ${frame.t}\ndata: ${JSON.stringify(frame)}\n\n`));
+  let sockets = 0;
+  class NoSocket {
+    static OPEN = 1;
+    /** @type {any} */ onclose;
+    constructor() {
+      sockets += 1;
+      if (sockets > 9) throw new Error("again and again");
+      queueMicrotask(() => this.onclose({ code: 1006 }));
+    }
+    close() {}
+  }
+  const live = new Set();
+  const client = connect({
+    url: "ws://test/v1/socket",
+    device: "d1",
+    webSocket: /** @type {any} */ (NoSocket),
+    fetch: /** @type {any} */ (fetch),
+    authorization: () => "Bearer t",
+    onEvent: () => undefined,
+    onState: ({ state }) => void live.add(state),
+  });
+  await untilStreams(1);
+  give(0, { t: "welcome", conn: "c1", epoch: "E", resume: "new", from: 1 });
+  give(0, { t: "live", seq: 0 });
+  give(0, { t: "goaway", within_ms: 5000, reason: "drain" });
+  await untilStreams(2);
+  const tried = sockets;
+  await client.close();
+
+  assert.equal(tried, 4); // three before the first stream, one for the move
+});
