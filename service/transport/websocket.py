@@ -115,6 +115,18 @@ class SocketListener(WSListener):
         told = handshake.recv if handshake is not None else None
         code = _CONNECTION_LOST if told is None else int(told.code.value)
         self._manager.disconnected(self._live, code)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold nothing of a connection that is gone.
+
+        It holds this listener: as a cycle, all of it would wait for the collector,
+        which comes rarely (`collect_garbage_rarely`).
+        """
+        self._closing = True  # the manager may still write
+        self._congested_at = None
+        self._parts.clear()
+        del self._transport, self._write, self._live
 
     def pause_writing(self) -> None:
         """Note since when the client does not read."""
