@@ -16,7 +16,7 @@ COMPILE := env -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_INDEX $(BIN)/uv pip co
 STRICT_ARGS := $(if $(STRICT)$(filter true 1,$(CI)),--no-skips)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-setup check format unit bench lock clean
+.PHONY: help run test test-setup check format unit mutants bench lock clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,9 +45,16 @@ unit: $(VENV)/.dev ## Unit tests, with the coverage of service/core (must be 100
 	@$(BIN)/python -m pytest --quiet tests/unit \
 		--cov=service.core --cov-report=term --cov-fail-under=100
 
+mutants: $(VENV)/.dev ## Break the code, rule by rule, and see that the tests notice
+	@$(BIN)/python -m tests.simulation.mutants
+
 bench: $(VENV)/.dev ## Measure; results go to bench/results/
 	@$(BIN)/python -m bench.confirm_latency $(ARGS)
 	@$(BIN)/python -m bench.saturation $(ARGS)
+	@$(BIN)/python -m bench.two_nodes $(ARGS)
+	@$(BIN)/python -m bench.rolling_restart
+	@$(BIN)/python -m bench.resume_tail
+	@$(BIN)/python -m bench.slow_reader
 
 lock: $(VENV)/.dev ## Resolve the dependencies again, without releases of the last week
 	@$(COMPILE) pyproject.toml --extra embedded --group dev -o requirements/dev.txt
