@@ -41,10 +41,11 @@ from service.core.device_frames import (
 from tests.simulation.network import ABNORMAL, Connection, Ended
 from tests.simulation.node import SimulatedNode
 from tests.simulation.oracle import Oracle, Place
-from tests.simulation.site import Site
+from tests.simulation.surroundings import Site
 
 _HANDLER_GRACE_SECONDS = 60.0
 _PLANNED = ("lifetime", "shutdown", "drain")
+_SLACK_SECONDS = 1.5  # a slow network's latency, and the ticks of both ends
 _encoder = msgspec.json.Encoder()
 
 
@@ -55,6 +56,7 @@ class Tab:
     device: str
     user: str
     cursor: Cursor | None = None
+    processes: int = 0  # of this tab so far
     firsts: dict[str, int] = field(default_factory=dict)  # epoch → first seq given
     started: dict[str, int] = field(default_factory=dict)  # epoch → newest seq begun
     done: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -119,7 +121,14 @@ class SimulatedClient:
     ) -> None:
         self.site = site
         self.tab = tab
-        self.device = Device(tab.device, cursor=tab.cursor, window=window)
+        tab.processes += 1
+        self.device = Device(
+            tab.device,
+            instance=f"{tab.device}-{tab.processes}",
+            started=int(site.clock.wall() * 1000),
+            cursor=tab.cursor,
+            window=window,
+        )
         self.dead = False
         self.crash_before_save = False  # at the next event that is handled
         self._oracle = oracle
@@ -212,10 +221,14 @@ class SimulatedClient:
                     self._retired.finish(1000)
                     self._retired = None
             case Stop(code=code, reason=reason):
-                self._oracle.wrong(f"{self.tab.device} was stopped: {code} {reason}")
-                self._drop_links()
+                self._stopped(code, reason)
             case _:
                 raise AssertionError(action)
+
+    def _stopped(self, code: int, reason: str) -> None:
+        """Nobody stops a client that does no wrong."""
+        self._oracle.wrong(f"{self.tab.device} was stopped: {code} {reason}")
+        self._drop_links()
 
     def _drop_links(self) -> None:
         for link in self.links:
@@ -332,8 +345,7 @@ class SimulatedClient:
             return
         if not self._announced or (link.node is not None and link.node.at_once):
             return
-        slack = self.site.network_weather.latency + 2 * self.site.tick_seconds
-        if link.leave_by is None or _now() < link.leave_by - slack:
+        if link.leave_by is None or _now() < link.leave_by - _SLACK_SECONDS:
             self._oracle.wrong(f"{self.tab.device}: {ended.reason} came too early")
 
     # ---- time ----

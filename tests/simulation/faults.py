@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from service.core.delivery import Outcome
-from service.core.device_frames import DeviceState
 from tests.simulation.client import SimulatedClient
-from tests.simulation.model_database import Table, backup, restore
+from tests.simulation.model_database import backup, restore
+from tests.simulation.model_tables import Table
 from tests.simulation.plan import Fault
 from tests.simulation.population import Population
-
-_WELCOMED = (DeviceState.REPLAYING, DeviceState.LIVE)
 
 
 class Faults:
@@ -55,7 +53,7 @@ class Faults:
         self._calm_database()
         self._calm_wakeups()
         self._calm_network()
-        if not any(node.alive for node in self._people.nodes):
+        if not self._people.serving():
             self._people.start_node()
         for client in self._people.clients:
             if client.dead:
@@ -80,8 +78,7 @@ class Faults:
         seconds = self._random.choice((0.5, 3.0, 12.0))
         way = self._random.choice(("up", "down", "both"))
         for client in self._people.running():
-            # A hello that comes too late stops a client for good: 4400.
-            for link in client.links if client.device.state in _WELCOMED else ():
+            for link in client.links:
                 if link.connection is not None and self._random.random() < 0.7:
                     link.connection.stall(seconds, up=way != "down", down=way != "up")
 
@@ -222,4 +219,3 @@ class Faults:
     def _unless_healed(self, work: Callable[[], None]) -> None:
         if not self._healed:
             work()
-

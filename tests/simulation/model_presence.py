@@ -11,6 +11,7 @@ from service.app.presence import (
     SessionView,
     TakenOver,
 )
+from service.core.doubles import Greeting
 from service.core.limits import Node
 from tests.simulation.model_store import ModelStore
 
@@ -90,14 +91,28 @@ def _place(one: OpenSession) -> tuple[str, str]:
 
 def _newer(one: OpenSession, other: OpenSession) -> bool:
     """Whether the first took the second over."""
-    if one.replaces == other.conn:
-        return True
-    later = (one.opened_at, one.conn) > (other.opened_at, other.conn)
-    return other.replaces != one.conn and later
+    first, second = _greeting(one), _greeting(other)
+    if first.is_outdated_by(second) or second.is_outdated_by(first):
+        return second.is_outdated_by(first)
+    if (one.replaces == other.conn) != (other.replaces == one.conn):
+        return one.replaces == other.conn
+    return (one.opened_at, one.conn) > (other.opened_at, other.conn)
 
 
 def _over(old: OpenSession, node_id: str, new: OpenSession) -> TakenOver:
-    return TakenOver(conn=old.conn, node_id=node_id, moved=new.replaces == old.conn)
+    late = (old.opened_at, old.conn) > (new.opened_at, new.conn)
+    moved = late or _greeting(old).moved_to(_greeting(new))
+    return TakenOver(conn=old.conn, node_id=node_id, moved=moved)
+
+
+def _greeting(one: OpenSession) -> Greeting:
+    return Greeting(
+        conn=one.conn,
+        replaces=one.replaces,
+        instance=one.client_instance,
+        n=one.connection_n,
+        started=one.client_started,
+    )
 
 
 class NoViews:

@@ -110,6 +110,9 @@ class ModelStore:
             )
         )
 
+    async def find_stream(self, user_id: str) -> Stream | None:
+        return await self.open_stream(user_id)
+
     async def open_stream(self, user_id: str) -> Stream:
         return await self.call(lambda: self._database.open_stream(user_id))
 
@@ -180,8 +183,10 @@ class ModelStore:
     async def overdue(self, *, rest_seconds: float) -> Overdue | None:
         del rest_seconds  # every turn looks at everything
         found = await self.call(self._database.overdue)
-        return Overdue(wishes=found, count=0) if not found else Overdue(
-            wishes=found, count=len(found)
+        return (
+            Overdue(wishes=found, count=0)
+            if not found
+            else Overdue(wishes=found, count=len(found))
         )
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from tests.simulation.mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = 1500
+SEEDS = 1_000
 _AT_ONCE = 2
+_HEALTHY_SEEDS = 50
 _LONGEST_SECONDS = 240
 _MODEL = "tests/unit/service/core/test_session_model.py"
 _CONFORMANCE = "tests/simulation/test_model_store.py"
@@ -50,20 +51,20 @@ def apply(mutation: Mutation, root: Path) -> None:
     path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
 
 
-def copy_repository(root: Path) -> None:
+def copy_repository(root: Path, source: Path) -> None:
     """Copy what the tests need."""
     ignore = shutil.ignore_patterns("__pycache__", "node_modules", "web", "acceptance")
     for folder in ("service", "tests"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
-    shutil.copy(ROOT / "pyproject.toml", root)
+        shutil.copytree(source / folder, root / folder, ignore=ignore)
+    shutil.copy(source / "pyproject.toml", root)
 
 
-def judge(mutation: Mutation, *, seeds: int = SEEDS) -> Verdict:
+def judge(mutation: Mutation, *, seeds: int = SEEDS, source: Path = ROOT) -> Verdict:
     """Make the mutant and look who notices."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         root = Path(folder)
-        copy_repository(root)
+        copy_repository(root, source)
         apply(mutation, root)
         killed_by, schedules, why = _look(mutation, root, seeds)
     return Verdict(
@@ -75,12 +76,14 @@ def judge(mutation: Mutation, *, seeds: int = SEEDS) -> Verdict:
     )
 
 
-def _look(
-    mutation: Mutation, root: Path, seeds: int
-) -> tuple[str, int | None, str]:
+def _look(mutation: Mutation, root: Path, seeds: int) -> tuple[str, int | None, str]:
     if mutation.path.endswith(".sql"):
         failed, output = _pytest(_CONFORMANCE, root)
         return ("model against PostgreSQL" if failed else ""), None, _last(output)
+    if mutation.by_model:
+        failed, output = _pytest(_MODEL, root)
+        if failed:
+            return "session model", None, _last(output)
     failed, output = _simulate(root, seeds)
     count = re.search(r"^(\d+) schedules", output, re.MULTILINE)
     if failed:
@@ -92,7 +95,9 @@ def _look(
 
 
 def _simulate(root: Path, seeds: int) -> tuple[bool, str]:
-    return _run(["-W", "ignore", "-m", "tests.simulation", "--seeds", f"1-{seeds}"], root)
+    return _run(
+        ["-W", "ignore", "-m", "tests.simulation", "--seeds", f"1-{seeds}"], root
+    )
 
 
 def _pytest(path: str, root: Path) -> tuple[bool, str]:
@@ -122,28 +127,40 @@ def _last(output: str) -> str:
 
 
 def judge_all(mutations: Sequence[Mutation], *, seeds: int = SEEDS) -> list[Verdict]:
-    """Judge mutants, two at a time."""
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return list(pool.map(lambda one: judge(one, seeds=seeds), mutations))
+    """Judge mutants, two at a time; tell of each on stderr."""
+
+    def one(mutation: Mutation) -> Verdict:
+        found = judge(mutation, seeds=seeds, source=source)
+        sys.stderr.write(f"{_row(found)}\n    {found.why[:200]}\n")
+        return found
+
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        source = Path(folder)  # all of the same code, whoever edits it meanwhile
+        copy_repository(source, ROOT)
+        failed, output = _simulate(source, _HEALTHY_SEEDS)
+        if failed:
+            raise MutationError(f"it fails unbroken, too: {output[-500:]}")
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            return list(pool.map(one, mutations))
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """Return the table of docs/testing.md."""
     lines = ["| mutant | noticed by | schedules | seconds |", "|---|---|---|---|"]
-    lines += [
+    return "\n".join([*lines, *map(_row, verdicts)])
+
+
+def _row(one: Verdict) -> str:
+    return (
         f"| {one.mutation.name} | {one.killed_by or '**nobody**'} "
         f"| {one.schedules or ''} | {one.seconds:.0f} |"
-        for one in verdicts
-    ]
-    return "\n".join(lines)
+    )
 
 
 def main(names: Sequence[str]) -> int:
     chosen = [one for one in MUTATIONS if not names or one.name in names]
     verdicts = judge_all(chosen)
     print(table(verdicts))
-    for one in verdicts:
-        print(f"\n{one.mutation.name}: {one.why[:300]}")
     return not all(one.killed_by for one in verdicts)
 
 

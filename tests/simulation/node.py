@@ -24,7 +24,7 @@ from tests.simulation.channel import SimulatedChannel
 from tests.simulation.model_presence import NodePresenceStore
 from tests.simulation.model_store import ModelStore
 from tests.simulation.network import Connection
-from tests.simulation.site import Site
+from tests.simulation.surroundings import Site
 
 _GRACE_SECONDS = 8.0
 _LEAVE_SECONDS = 1.0

@@ -8,8 +8,9 @@ from service.app.ports import FailedAttempt
 from service.core.answers import ACK_TIMEOUT
 from service.core.delivery import Outcome
 from service.core.event import Receipt, StoredEvent
-from tests.simulation.model_database import Ended, ModelDatabase, Witness
-from tests.simulation.site import Trace
+from tests.simulation.model_database import ModelDatabase
+from tests.simulation.model_tables import Ended, Witness
+from tests.simulation.surroundings import Trace
 
 # Between a device's pong and the failed attempt that it led to: two slow ways.
 _PONG_COUNTS_SECONDS = 7.0
@@ -61,11 +62,8 @@ class Oracle(Witness):
         if table.epoch != epoch or seq <= table.pruned:
             return
         truth = table.outcome(seq)
-        # Told when its time is over, settled with the next commit; until then another
-        # device's ack may come first.
-        late = outcome == Outcome.EXPIRED and truth in (None, Outcome.CONFIRMED)
         closed = truth in (Outcome.REDRIVEN, Outcome.DISCARDED) and outcome == "dead"
-        if truth != outcome and not late and not closed:
+        if truth != outcome and not closed:
             self.wrong(f"{place} was told to be {outcome}, it is {truth}")
 
     def shown(self, place: Place, *, asked_at: float) -> None:
@@ -82,8 +80,8 @@ class Oracle(Witness):
 
     def receipt(self, receipt: Receipt) -> None:
         table = self.database.users.get(receipt.user_id)
-        row = None if table is None or receipt.seq is None else table.log.get(
-            receipt.seq
+        row = (
+            None if table is None or receipt.seq is None else table.log.get(receipt.seq)
         )
         gone = table is not None and (receipt.seq or 0) <= table.pruned
         if not gone and (row is None or row.event.event_id != receipt.event_id):

@@ -9,7 +9,7 @@ from tests.simulation.client import SimulatedClient, Tab
 from tests.simulation.node import SimulatedNode
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Fault, Plan
-from tests.simulation.site import Site
+from tests.simulation.surroundings import Site
 
 _TYPES = ("agent_thinking", "tool_completed", "progress")
 
@@ -145,4 +145,3 @@ class Population:
                 for receipt, outcome in zip(receipts, outcomes, strict=True):
                     self.oracle.told_publisher(receipt, outcome)
         return True
-

@@ -191,12 +191,9 @@ class Caller:
             modelled.counted,
             modelled.settled,
         )
-        assert [(one.attempt, one.reason) for one in await self._tries(user, seq)] == [
-            (one.attempt, one.reason) for one in self._model.attempts(user, seq)
-        ]
-
-    async def _tries(self, user: str, seq: int) -> Sequence["object"]:
-        return await self._store.attempts(user, seq)
+        assert [
+            (one.attempt, one.reason) for one in await self._store.attempts(user, seq)
+        ] == [(one.attempt, one.reason) for one in self._model.attempts(user, seq)]
 
     # ---- sessions ----
 
@@ -343,9 +340,7 @@ class Caller:
 
 
 def _receipt(one: object) -> Plain:
-    return [
-        getattr(one, field) for field in ("event_id", "user_id", "seq", "repeat")
-    ]
+    return [getattr(one, field) for field in ("event_id", "user_id", "seq", "repeat")]
 
 
 def _event(one: object) -> tuple[object, ...]:

@@ -21,7 +21,7 @@ from tests.simulation.model_presence import ModelPresence
 from tests.simulation.oracle import Oracle, loop_time
 from tests.simulation.plan import Fault, Plan, plan_of
 from tests.simulation.population import Population
-from tests.simulation.site import LoopClock, Site, Trace
+from tests.simulation.surroundings import LoopClock, Site, Trace
 
 _SETTLE_SECONDS = 240.0
 _GONE_SECONDS = 60.0
@@ -100,10 +100,10 @@ async def _main(seed: int, plan: Plan, trace: Trace, oracle: Oracle) -> float:
             people = Population(site, oracle, plan, tasks)
             await _live(plan, people, tasks)
             trace.close()
-            raise _OverError
+            raise _OverError  # noqa: TRY301 -- it ends the group
     except* _OverError:
         pass
-    except* Exception as group:
+    except* Exception as group:  # noqa: BLE001 -- a verdict, too
         for error in group.exceptions:
             oracle.wrong(_told(error))
     return loop.time()
@@ -166,9 +166,7 @@ async def _storm(plan: Plan, faults: Faults, people: Population) -> None:
     await asyncio.sleep(max(0.0, plan.storm_seconds - loop.time()))
 
 
-async def _until(
-    done: Callable[[], bool], seconds: float, people: Population
-) -> bool:
+async def _until(done: Callable[[], bool], seconds: float, people: Population) -> bool:
     """Wait until something holds; false when it does not in time, or all is lost."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from service.contract import CloseCode
 from service.core.action import (
     Action,
     Close,
@@ -32,6 +33,7 @@ from service.core.action import (
 from service.core.delivery import Outcome, TryAgain
 from service.core.limits import Limits
 from service.core.log import LogEntry, Page
+from service.core.move import MoveReason
 from service.core.resume import Stream, resume
 from service.core.session import Phase, Session
 from tests.unit.service.core.session_kit import HELLO, USER, entry, new_session
@@ -39,6 +41,7 @@ from tests.unit.service.core.session_kit import HELLO, USER, entry, new_session
 WINDOW = 4
 WINDOW_BYTES = 60
 LIMITS = Limits(window_events=WINDOW, window_bytes=WINDOW_BYTES, frame_rate=1e9)
+LONG_SECONDS = 2_000.0  # longer than any weather
 ENDED = (Outcome.DEAD, Outcome.EXPIRED, Outcome.DISCARDED, Outcome.REDRIVEN)
 
 
@@ -86,6 +89,8 @@ class Weather(RuleBasedStateMachine):
         self.read: Read | None = None
         self.redeliver: list[Redeliver] = []
         self.again: int | None = None  # the event that is being sent again
+        self.leave_by: float | None = None  # when the client must be gone
+        self.asked_to_move = 0
         self.session: Session = new_session(LIMITS)
         cursor = (
             {} if at is None else {"cursor": {"epoch": "E", "seq": min(at, len(old))}}
@@ -158,6 +163,7 @@ class Weather(RuleBasedStateMachine):
         client = self.client
         match frame["t"]:
             case "ev" if frame["seq"] == self.again:
+                assert self.rows[frame["seq"]].outcome is None, "only open ones again"
                 client.refused.pop(frame["seq"], None)
                 client.unanswered[frame["seq"]] = frame["attempt"]
             case "ev":
@@ -170,6 +176,10 @@ class Weather(RuleBasedStateMachine):
                 client.received = frame["to"]
             case "settled":
                 self.hear_settled(frame)
+            case "goaway":
+                assert self.leave_by is not None
+                assert round(1000 * (self.leave_by - self.now)) == frame["within_ms"]
+                self.asked_to_move += 1
             case "live":
                 assert client.received == frame["seq"]
                 client.lives += 1
@@ -332,6 +342,42 @@ class Weather(RuleBasedStateMachine):
         self.rows[seq].outcome = outcome
         self.take(self.session.settled([(seq, seq)], outcome, "d2"))
 
+    @rule(data=st.data(), outcome=st.sampled_from([Outcome.CONFIRMED, *ENDED]))
+    def settle_unheard(self, data: st.DataObject, outcome: Outcome) -> None:
+        """Another node settles, and its wake-up is lost."""
+        still_open = [seq for seq, row in self.rows.items() if row.outcome is None]
+        if still_open:
+            self.rows[data.draw(st.sampled_from(still_open))].outcome = outcome
+
+    @rule(data=st.data())
+    def settle_over_another_connection(self, data: st.DataObject) -> None:
+        """What the device itself acked elsewhere is off its hands here, unsaid."""
+        still_open = [seq for seq, row in self.rows.items() if row.outcome is None]
+        if not still_open:
+            return
+        seq = data.draw(st.sampled_from(still_open))
+        self.rows[seq].outcome = Outcome.CONFIRMED
+        self.client.unanswered.pop(seq, None)
+        self.client.refused.pop(seq, None)
+        actions = self.session.settled([(seq, seq)], Outcome.CONFIRMED, "d1")
+
+        assert not any(
+            isinstance(one, Send) and json.loads(one.frame)["t"] == "settled"
+            for one in actions
+        )
+        assert not self.session.holds(seq)
+        self.take(actions)
+
+    @rule(
+        after=st.sampled_from([0.0, 5.0]),
+        reason=st.sampled_from([MoveReason.SHUTDOWN, MoveReason.DRAIN]),
+    )
+    def ask_to_move(self, after: float, reason: MoveReason) -> None:
+        """Until the time is over, the session goes on as if nothing was said."""
+        if self.leave_by is None:
+            self.leave_by = self.now + after + LONG_SECONDS
+            self.session.move(self.now, after=after, within=LONG_SECONDS, reason=reason)
+
     @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 11.0]), pong=st.booleans())
     def pass_time(self, seconds: float, pong: bool) -> None:
         """Let time pass; the client answers pings at once or within the wait."""
@@ -341,8 +387,9 @@ class Weather(RuleBasedStateMachine):
         for action in actions:
             if isinstance(action, Send):
                 frame = json.loads(action.frame)
-                self.now += 0.0 if pong else 5.0
-                self.say(t="pong", at=frame["at"])
+                if frame["t"] == "ping":
+                    self.now += 0.0 if pong else 5.0
+                    self.say(t="pong", at=frame["at"])
 
     # ---- always ----
 
@@ -391,6 +438,22 @@ class Weather(RuleBasedStateMachine):
         assert all(
             row.outcome is not None for seq, row in self.rows.items() if seq >= first
         )
+        self.end()
+
+    def end(self) -> None:
+        """A client that was asked to move is closed in time; a liar at once."""
+        if self.leave_by is not None:
+            assert self.asked_to_move or self.now < self.leave_by - LONG_SECONDS
+            actions = list(self.session.tick(self.leave_by))
+            assert [CloseCode.GOAWAY] == [
+                one.code for one in actions if isinstance(one, Close)
+            ]
+            return
+        lie = json.dumps({"t": "ack", "upto": self.client.received + 1}).encode()
+        actions = list(self.session.receive(lie, self.now))
+        assert [Close(CloseCode.BAD_FRAME, "ack_ahead")] == [
+            one for one in actions if not isinstance(one, Send)
+        ]
 
 
 TestWeather = Weather.TestCase
