@@ -55,6 +55,9 @@ class PostgresPresence:
             [one.transport for one in opened],
             [one.replaces for one in opened],
             [one.opened_at for one in opened],
+            [one.client_instance for one in opened],
+            [one.connection_n for one in opened],
+            [one.client_started for one in opened],
         )
         return Beat(unknown=row["unknown"], peers=row["peers"])
 

@@ -44,7 +44,7 @@ class LiveSession:
         if self.seat is not None:
             await self.seat.admit(
                 identity.user_id,
-                replaces=self.session.replaces,
+                replaces=self.session.greeting.replaces,
                 here=[other.session.conn for other in earlier],
             )
 
@@ -72,6 +72,15 @@ class Roster:
     def of(self, user_id: str) -> Sequence[LiveSession]:
         """Return a user's live sessions."""
         return self._by_user.get(user_id, ())
+
+    def is_outdated(self, live: LiveSession) -> bool:
+        """Whether the device of a connection has connected again since."""
+        mine = live.session
+        return any(
+            mine.greeting.is_outdated_by(other.session.greeting)
+            for other in self.of(live.user_id)
+            if other.session.device_id == mine.device_id
+        )
 
     def connected(self, live: LiveSession) -> None:
         """Add a connection whose user is not known yet."""

@@ -5,17 +5,16 @@ again to whoever asks from the first unsettled event.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from service.app.ended_entries import EndedEntries
 from service.app.ports import EventStore
-from service.app.tracker import EventDeliveryTracker
 from service.app.watchers import Watch
 from service.core import frame as wire
 from service.core.delivery import Outcome
 from service.core.frame import ClientFrame, CursorFrame
 from service.core.log import LogEntry, Page
 from service.core.resume import Answer, Resume, Stream, resume
-from service.core.settlement import Settlement
 
 _MAX_BYTES = 1024 * 1024  # of data in one answer; the first event always fits
 
@@ -39,7 +38,6 @@ class Polled:
     events: list[bytes] = field(default_factory=list)
     settled: list[tuple[int, Outcome]] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    overdue: list[int] = field(default_factory=list)
 
     @property
     def says_something(self) -> bool:
@@ -53,13 +51,13 @@ class LongPolls:
     """Answers polls.
 
     Args:
-        tracker: Told of what is overdue.
         store: The log.
+        ended: Settles what is over before anybody is told.
     """
 
-    def __init__(self, tracker: EventDeliveryTracker, store: EventStore) -> None:
-        self._tracker = tracker
+    def __init__(self, store: EventStore, ended: EndedEntries) -> None:
         self._store = store
+        self._ended = ended
 
     async def poll(
         self,
@@ -107,12 +105,8 @@ class LongPolls:
         self, user_id: str, answer: Answer, stream: Stream, limit: int
     ) -> Polled:
         page = await self._store.page(user_id, answer.from_seq - 1, limit, _MAX_BYTES)
-        polled = _polled(page, answer, stream.epoch)
-        if polled.overdue:
-            self._tracker.expire(
-                [Settlement(user_id, s, s, Outcome.EXPIRED) for s in polled.overdue]
-            )
-        return polled
+        entries = await self._ended.settle(user_id, page.entries)
+        return _polled(replace(page, entries=entries), answer, stream.epoch)
 
 
 def _polled(page: Page, answer: Answer, epoch: str) -> Polled:
@@ -136,12 +130,10 @@ def _skip_to(polled: Polled, seq: int) -> None:
 
 def _add(polled: Polled, entry: LogEntry) -> None:
     seq = entry.event.seq
-    outcome = Outcome.EXPIRED if entry.overdue else entry.outcome
+    outcome = entry.outcome
     polled.next_seq = seq
     if outcome is None or outcome is Outcome.CONFIRMED:
         frame = wire.encode_event(entry.event, attempt=entry.failures + 1)
         polled.events.append(frame)
     else:
         polled.settled.append((seq, outcome))
-    if entry.overdue:
-        polled.overdue.append(seq)

@@ -27,6 +27,9 @@ class OpenSession:
     device_id: str
     transport: str
     replaces: str | None
+    client_instance: str | None
+    connection_n: int
+    client_started: int | None
     opened_at: float
 
 
@@ -40,7 +43,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver:
-    """A session whose device has a newer one; `moved`: that one said so."""
+    """A session whose device has a newer one; `moved`: it is not doubled, only late."""
 
     conn: str
     node_id: str
@@ -253,6 +256,9 @@ def _row(live: LiveSession) -> OpenSession:
         user_id=live.user_id,
         device_id=machine.device_id,
         transport=live.transport,
-        replaces=machine.replaces,
+        replaces=machine.greeting.replaces,
+        client_instance=machine.greeting.instance,
+        connection_n=machine.greeting.n,
+        client_started=machine.greeting.started,
         opened_at=live.opening_at,
     )

@@ -27,6 +27,7 @@ from service.app.ports import Clock
 from service.contract import CloseCode
 from service.core.delivery import Outcome
 from service.core.minutes import Minute, Minutes
+from service.core.session import WENT_BACK
 from service.core.settlement import Settled
 from service.errors import ServiceError, UnavailableError
 from service.observe.metrics import Metrics
@@ -36,7 +37,7 @@ _LOOK_SECONDS = 1.0
 _CONNECTION_LOST = 1006
 _LOST_CODES = frozenset({CloseCode.SLOW_READER, CloseCode.NO_PONG})
 # 4001 for these reasons asks nobody to move; it is how a fault of ours ends.
-_FAULTS = frozenset({ServiceError.code, UnavailableError.code, "the log went back"})
+_FAULTS = frozenset({ServiceError.code, UnavailableError.code, WENT_BACK})
 
 
 class _Watched:

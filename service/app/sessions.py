@@ -12,6 +12,7 @@ import structlog
 
 from service.app.admission import Seat
 from service.app.delivery_traces import DeliveryTraces
+from service.app.ended_entries import EndedEntries
 from service.app.failed_attempts import FailedAttempts
 from service.app.live import LiveSession, Roster, Socket
 from service.app.log_reader import LogReader
@@ -41,7 +42,7 @@ from service.core.event import Event, StoredEvent
 from service.core.limits import Identity, Limits, Node
 from service.core.move import MoveReason
 from service.core.resume import resume
-from service.core.session import Session
+from service.core.session import WENT_BACK, Session
 from service.core.settlement import Settled, Settlement
 from service.errors import (
     AckAheadError,
@@ -113,9 +114,11 @@ class UnifiedWebSocketManager:
             store, tracker=tracker, roster=self.roster, tell=self._settled
         )
         self._watch = SessionWatch(revision=node.revision, clock=clock, metrics=metrics)
+        self._ended = EndedEntries(tracker, redelivery)
         self.failures = FailedAttempts(
             store,
             redelivery,
+            ended=self._ended,
             roster=self.roster,
             watch=self._watch,
             perform=self._perform,
@@ -252,6 +255,9 @@ class UnifiedWebSocketManager:
         try:
             await work
         except ServiceError as error:
+            if error.is_ours:
+                log.exception(LogEvent.BACKGROUND_FAILED, session_id=live.session.conn)
+                error = ServiceError("something went wrong here; it has been logged")
             self.refused(live, error)
         except Exception as error:
             log.exception(LogEvent.BACKGROUND_FAILED, session_id=live.session.conn)
@@ -286,7 +292,7 @@ class UnifiedWebSocketManager:
                     live.user_id, action.after, action.max_events, action.max_bytes
                 )
             )
-            entries = await self.failures.bury_spent(live.user_id, page.entries)
+            entries = await self._ended.settle(live.user_id, page.entries)
             page = replace(page, entries=entries)
         except UnavailableError:
             live.session.unread()  # the socket stays; the sweep asks again
@@ -315,6 +321,9 @@ class UnifiedWebSocketManager:
         stream = await self._store.open_stream(user_id)
         live.opening_at = stream.at
         answer = resume(hello, stream)
+        if self.roster.is_outdated(live):
+            self._perform(live, live.session.outdated(answer))
+            return
         if answer.new_epoch:
             stream = await self._store.change_epoch(user_id, stream.epoch)
         now = self._clock.monotonic()
@@ -334,14 +343,14 @@ class UnifiedWebSocketManager:
         )
 
     def _replace(self, live: LiveSession, earlier: Sequence[LiveSession]) -> None:
-        """End the device's earlier session: moved on purpose, or doubled.
+        """End the device's earlier session: its client has moved, or it is doubled.
 
         Only now that the new one is welcome: until then the old one delivers.
         """
         for old in earlier:
             if old.session.device_id != live.session.device_id:
                 continue
-            moved = live.session.replaces == old.session.conn
+            moved = old.session.greeting.moved_to(live.session.greeting)
             code = CloseCode.GOAWAY if moved else CloseCode.REPLACED
             self.end(old, code, "moved" if moved else "replaced")
 
@@ -431,11 +440,17 @@ class UnifiedWebSocketManager:
 
     async def _tick(self) -> None:
         for live in self.roster:
-            if live.socket.congested_seconds() >= self._tuning.write_wait:
-                slow = Close(CloseCode.SLOW_READER, "slow reader")
-                self._perform(live, [slow])
-            else:
-                self._tick_one(live)
+            try:
+                self._look_after(live)
+            except Exception:
+                # Or nobody behind it would be redelivered to, or pinged, any more.
+                log.exception(LogEvent.BACKGROUND_FAILED, session_id=live.session.conn)
+
+    def _look_after(self, live: LiveSession) -> None:
+        if live.socket.congested_seconds() >= self._tuning.write_wait:
+            self._perform(live, [Close(CloseCode.SLOW_READER, "slow reader")])
+        else:
+            self._tick_one(live)
 
     def _tick_one(self, live: LiveSession) -> None:
         self._perform(live, live.session.tick(self._clock.monotonic()))
@@ -443,7 +458,12 @@ class UnifiedWebSocketManager:
     async def _sweep(self) -> None:
         """Find what a lost wake-up left behind."""
         users = self.roster.users()
+        before = [(live, live.session.last_seq) for live in self.roster]
         heads = await self._store.heads(users) if users else {}
+        for live, last_seq in before:
+            if heads.get(live.user_id, 0) < last_seq:
+                # What it is sent next could have a seq that its device knows.
+                self.end(live, CloseCode.GOAWAY, WENT_BACK)
         behind = sum(
             live.session.head_seq < head_seq
             for user_id, head_seq in heads.items()

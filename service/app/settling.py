@@ -75,24 +75,39 @@ class Settling:
             _answer([*waiters, *self._waiters], stopped)
 
     async def _commit(self, wishes: Sequence[Settlement]) -> ServiceError | None:
-        """Commit one group; return why not, if it was given up."""
+        """Commit one group; return why not, if any of it was given up."""
         while True:
             try:
-                self._on_settled(await self._store.settle(wishes))
+                settled = await self._store.settle(wishes)
             except UnavailableError as error:
                 log.warning(LogEvent.DATABASE_UNAVAILABLE, reason=str(error))
                 if self._closing:
                     return error  # the clients' cursors will say it again
                 await asyncio.sleep(_RETRY_SECONDS)
             except Exception as error:
-                # A bug must not end confirmations for everybody; what is dropped
-                # here is redelivered, and the client acks it again.
                 log.exception(
                     LogEvent.BACKGROUND_FAILED, **{LogField.COUNT: len(wishes)}
                 )
+                if len(wishes) > 1:
+                    return await self._commit_each(wishes)
+                # What is dropped here the client's next cursor says again.
                 return ServiceError(type(error).__name__)
             else:
+                self._tell(settled)
                 return None
+
+    async def _commit_each(self, wishes: Sequence[Settlement]) -> ServiceError | None:
+        """Commit wishes one by one, so that one cannot take its neighbours along."""
+        failure: ServiceError | None = None
+        for wish in wishes:
+            failure = await self._commit([wish]) or failure
+        return failure
+
+    def _tell(self, settled: Sequence[Settled]) -> None:
+        try:
+            self._on_settled(settled)
+        except Exception:  # a bug there must not look like a failed commit
+            log.exception(LogEvent.BACKGROUND_FAILED)
 
 
 def _answer(

@@ -1,7 +1,7 @@
 """`EventDeliveryTracker`: every event from its publication to its outcome."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -265,6 +265,20 @@ class EventDeliveryTracker:
         """Settle events whose time has run out, with the next commit."""
         self._settling.add(wishes)
 
+    async def expire_now(
+        self, user_id: str, seqs: Sequence[int]
+    ) -> Mapping[int, Outcome]:
+        """Settle late events as expired and return what holds, after the commit.
+
+        Raises:
+            UnavailableError: the database is away, or the service stops before that.
+        """
+        *others, last = [Settlement(user_id, s, s, Outcome.EXPIRED) for s in seqs]
+        self.expire(others)
+        await self._settling.settle(last)
+        known = await self._store.outcomes([(user_id, seq) for seq in seqs])
+        return {seq: outcome for (_, seq), outcome in known.items()}
+
     async def confirm(self, user_id: str, event_id: str, *, device_id: str) -> Outcome:
         """Confirm one event by its id and return the outcome that holds.
 
@@ -371,10 +385,20 @@ class EventDeliveryTracker:
             del self._waiters[key]
 
     def _resolve(self, fact: Settled) -> None:
-        for seq in range(fact.from_seq, fact.to_seq + 1):
+        for seq in self._waited_for(fact):
             for waiter in self._waiters.get((fact.user_id, seq), ()):
                 if not waiter.done():
                     waiter.set_result(fact.outcome)
+
+    def _waited_for(self, fact: Settled) -> Sequence[int]:
+        """Return the seqs of a fact, or of the waiters if these are fewer.
+
+        A cursor may settle a million at once.
+        """
+        seqs = range(fact.from_seq, fact.to_seq + 1)
+        if len(seqs) <= len(self._waiters):
+            return seqs
+        return [s for user, s in self._waiters if user == fact.user_id and s in seqs]
 
     # ---- looking ----
 

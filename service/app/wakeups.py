@@ -216,7 +216,12 @@ class WakeUps:
             parts = self._outbox.take()
             try:
                 await self._say(channel, parts)
-            except UnavailableError:
+            except Exception as error:
+                if not isinstance(error, UnavailableError):
+                    # A bug must not end a node for the sake of hints.
+                    log.exception(
+                        LogEvent.BACKGROUND_FAILED, **{LogField.COUNT: len(parts)}
+                    )
                 self._unsaid(parts)
                 if self._closing:
                     return

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import random
+import time
 import uuid
 from collections import deque
 from ssl import SSLContext
@@ -139,7 +140,14 @@ class Client:
         self._ssl = ssl
         self._store = cursor_store
         cursor = cursor_store.load()
-        self._device = Device(device, cursor=cursor, start=start, window=window)
+        self._device = Device(
+            device,
+            instance=uuid.uuid4().hex,
+            started=int(time.time() * 1000),
+            cursor=cursor,
+            start=start,
+            window=window,
+        )
         self._group = asyncio.TaskGroup()
         self._workers: list[asyncio.Task[None]] = []
         # The current socket, and the second one while moving. Both are there from

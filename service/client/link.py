@@ -9,6 +9,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from service.contract import SUBPROTOCOL, CloseCode
@@ -28,12 +29,22 @@ _CODE_OF_STATUS = {
     403: int(CloseCode.FORBIDDEN),
     429: int(CloseCode.RATE_LIMITED),
 }
+# What the service says of a refusal; a proxy's own page is none of its answers.
+_PROBLEM_JSON = "application/problem+json"
 _encoder = msgspec.json.Encoder()
 
 
 def moving(url: str) -> str:
     """Return the URL that asks for a place which is kept for moves."""
     return f"{url}{'&' if '?' in url else '?'}move=1"
+
+
+def _code_of(response: Response) -> int:
+    """Return the close code that means the same; a cut if another one answered."""
+    kinds = response.headers.get_all("Content-Type")
+    if not any(kind.startswith(_PROBLEM_JSON) for kind in kinds):
+        return ABNORMAL_CLOSURE
+    return _CODE_OF_STATUS.get(response.status_code, ABNORMAL_CLOSURE)
 
 
 class Link:
@@ -69,7 +80,7 @@ class Link:
                 close_timeout=CLOSE_SECONDS,
             )
         except InvalidStatus as exc:
-            return _CODE_OF_STATUS.get(exc.response.status_code, ABNORMAL_CLOSURE)
+            return _code_of(exc.response)
         except (OSError, TimeoutError, InvalidHandshake):
             return ABNORMAL_CLOSURE
         return None

@@ -10,7 +10,7 @@ machine; both run `tests/vectors/*.json`. The rules are those of docs/protocol.m
 from enum import Enum, auto
 from typing import assert_never
 
-from service.contract import PROTOCOL_VERSION, CloseCode
+from service.contract import CloseCode
 from service.core import ranges
 from service.core.device_acks import Acks
 from service.core.device_frames import (
@@ -43,13 +43,13 @@ from service.core.device_frames import (
     Stop,
     Welcome,
 )
+from service.core.device_greeter import Greeter
 from service.core.device_progress import Progress
 
 HEARTBEAT_GRACE_SECONDS = 10.0
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_CAP_SECONDS = 20.0
 SLOW_ATTEMPT = 4  # 4029: the backoff goes on from at least this attempt
-MAX_BEYOND = 1000  # ranges in `hello`: more would not fit the largest client message
 MAX_REASON_CHARS = 200
 _CAP_ATTEMPT = 6  # 0.5 s * 2^6 is over the cap; a higher power only overflows
 _NORMAL_CLOSURE = 1000
@@ -89,26 +89,30 @@ class Device:
 
     No frame names a seq that the current session was not sent; the handler has at
     most one event at a time; a cursor is saved before the ack that it stands for.
+    `instance` is random for each Device, `started` is when it was made (ms since 1970):
+    by them and a count of its connections, the server tells an older connection that
+    comes late from the one that lives.
     """
 
     def __init__(
         self,
         device: str,
         *,
+        instance: str | None = None,
+        started: int | None = None,
         cursor: Cursor | None = None,
         start: str | int | None = None,
         window: int | None = None,
     ) -> None:
         self.state = DeviceState.WAITING
-        self._device = device
-        self._start = start
-        self._window = window
+        self._greeter = Greeter(
+            device, instance=instance, started=started, start=start, window=window
+        )
         self._progress = Progress(cursor)
         self._saved = cursor
         self._paused = False
         # The current connection. `received` is 0 until its welcome: no frame may
         # name a seq above it, or the server would call that an ack ahead.
-        self._conn: str | None = None
         self._open = False
         self._moving = False
         self._received = 0
@@ -143,7 +147,7 @@ class Device:
         if self.state not in _WELCOMED:
             self._open = True
             self._heard_at = now
-        return [Send(self._hello(ticket))]
+        return [Send(self._greeter.hello(self.cursor, ticket))]
 
     def closed(self, code: int, *, now: float, u: float) -> Actions:
         """Decide what follows the end of the current socket, or of its opening."""
@@ -250,7 +254,7 @@ class Device:
     def _on_welcome(self, frame: Welcome, now: float) -> Actions:
         actions: Actions = [Retire()] if self._moving else []
         self._moving = False
-        self._conn = frame.conn
+        self._greeter.conn = frame.conn
         self._heartbeat = frame.heartbeat_s
         self._ack_wait = frame.ack_wait_s
         self._acks.clear()
@@ -368,16 +372,6 @@ class Device:
         self.state = change.state
         return [change]
 
-    def _hello(self, ticket: str | None) -> dict[str, object]:
-        hello: dict[str, object] = {"t": "hello", "v": PROTOCOL_VERSION}
-        hello["device"] = self._device
-        if (cursor := self.cursor) is not None:
-            hello["cursor"] = _short(cursor)
-        elif self._start is not None:
-            hello["start"] = self._start
-        rest = {"replaces": self._conn, "window": self._window, "ticket": ticket}
-        return hello | {key: given for key, given in rest.items() if given is not None}
-
     def _wait(self, code: int, policy: AfterClose, u: float) -> Actions:
         if policy is AfterClose.RECONNECT_SLOWLY:
             self._attempt = max(self._attempt, SLOW_ATTEMPT)
@@ -440,14 +434,6 @@ class Device:
 
     def _silent_at(self) -> float:
         return self._heard_at + self._heartbeat + HEARTBEAT_GRACE_SECONDS
-
-
-def _short(cursor: Cursor) -> dict[str, object]:
-    """Return the cursor as `hello` holds it; what is cut off will come again."""
-    place: dict[str, object] = {"epoch": cursor.epoch, "seq": cursor.seq}
-    if cursor.beyond:
-        place["beyond"] = ranges.to_list(cursor.beyond[:MAX_BEYOND])
-    return place
 
 
 def _plain(reason: str) -> str:

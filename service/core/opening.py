@@ -2,6 +2,7 @@
 
 from service.contract import PROTOCOL_VERSION
 from service.core import frame as wire
+from service.core.doubles import Greeting
 from service.core.frame import ClientFrame
 from service.core.limits import Limits, Node
 from service.core.resume import Answer, Stream
@@ -27,7 +28,29 @@ def check_hello(frame: ClientFrame) -> str:
         wire.check_ranges(
             "hello.cursor.beyond", frame.cursor.beyond, above=frame.cursor.seq
         )
+    if frame.replaces is not None:
+        wire.text("hello.replaces", frame.replaces)
+    _check_instance(frame)
     return device_id
+
+
+def _check_instance(frame: ClientFrame) -> None:
+    if frame.instance is None and frame.n is None and frame.started is None:
+        return
+    wire.text("hello.instance", frame.instance)
+    if not frame.n:
+        raise FrameError("hello.n: 1 or more, beside hello.instance")
+
+
+def greeting(conn: str, hello: ClientFrame) -> Greeting:
+    """Return what a checked `hello` says of its connection."""
+    return Greeting(
+        conn=conn,
+        replaces=hello.replaces,
+        instance=hello.instance,
+        n=hello.n or 0,
+        started=hello.started,
+    )
 
 
 def welcome(

@@ -26,6 +26,7 @@ from service.core.action import (
 )
 from service.core.answers import Answers
 from service.core.delivery import Outcome, TryAgain
+from service.core.doubles import Greeting
 from service.core.feed import Feed
 from service.core.flight import Flight
 from service.core.frame import ClientFrame
@@ -33,7 +34,7 @@ from service.core.limits import Identity, Limits, Node
 from service.core.liveness import Liveness, Pulse
 from service.core.log import LogEntry, Page
 from service.core.move import Move, MoveReason
-from service.core.opening import check_hello, welcome
+from service.core.opening import check_hello, greeting, welcome
 from service.core.rate import TokenBucket
 from service.core.repeats import Repeats
 from service.core.resume import Answer, Resume, Stream
@@ -45,6 +46,8 @@ from service.errors import (
 )
 
 NO_HELLO = "no_hello"
+OLDER_CONNECTION = "older connection"
+WENT_BACK = "the log went back"  # a restore: this device knows what is gone
 
 
 class Phase(Enum):
@@ -71,7 +74,7 @@ class Session:
         self.phase = Phase.OPENING
         self.identity: Identity  # set by opened, renewed
         self.device_id = ""  # set by hello
-        self.replaces: str | None = None  # set by hello
+        self.greeting = Greeting(conn=conn)  # set by hello
         self.flight = Flight(events=limits.window_events, size=limits.window_bytes)
         self._limits = limits
         self._node = node
@@ -194,7 +197,7 @@ class Session:
         self.device_id = check_hello(frame)
         if frame.window is not None:
             self.flight.narrow(max(1, frame.window))
-        self.replaces = frame.replaces
+        self.greeting = greeting(self.conn, frame)
         self._enter(Phase.AUTHENTICATING)
         return [Open(frame)]
 
@@ -216,6 +219,16 @@ class Session:
         if answer.acked:
             actions.append(Confirm(answer.acked, None))
         return [*actions, *self._feed.go_live(), *self.pump()]
+
+    def outdated(self, answer: Answer) -> Sequence[Action]:
+        """End what the device has left behind: it has connected again since.
+
+        The cursor in its `hello` holds all the same.
+        """
+        if self.phase is not Phase.AUTHENTICATING:
+            return ()
+        acked: list[Action] = [Confirm(answer.acked, None)] if answer.acked else []
+        return [*acked, *self._close(CloseCode.GOAWAY, OLDER_CONNECTION)]
 
     def _welcome(self, answer: Answer, stream: Stream) -> wire.Welcome:
         return welcome(
@@ -242,7 +255,7 @@ class Session:
         if self.phase is not Phase.OPEN:
             return ()
         if self._feed.went_back(page):  # the device's resume will say `reset`
-            return self._close(CloseCode.GOAWAY, "the log went back")
+            return self._close(CloseCode.GOAWAY, WENT_BACK)
         return self._feed.page(page, now)
 
     # ---- redelivery and settlement ----
@@ -300,7 +313,8 @@ class Session:
         ):
             wait = self._limits.hello_wait
             message = f"no hello within {wait:g} s"
-            return self._end(NO_HELLO, message, False, CloseCode.BAD_FRAME)
+            # Temporary: a network that stalls does it, too.
+            return self._end(NO_HELLO, message, True, CloseCode.GOAWAY)
         if self.phase is not Phase.OPEN:
             return ()
         if self._credential_is_over(now):

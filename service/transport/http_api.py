@@ -95,7 +95,9 @@ def _answer(error: ServiceError) -> Response:
 
 def _add_errors(api: FastAPI) -> None:
     @api.exception_handler(ServiceError)
-    async def service_error(_request: Request, error: ServiceError) -> Response:
+    async def service_error(request: Request, error: ServiceError) -> Response:
+        if error.is_ours:
+            return await unexpected_error(request, error)
         return _answer(error)
 
     @api.exception_handler(RequestValidationError)

@@ -237,12 +237,21 @@ class EventStream(Response):
         self._connection.answering(self._socket)
         try:
             self._manager.received(self._live, msgspec.json.encode(self._hello))
-            await self._socket.opened()
+            await self._opened()
             await self._give(send)
         finally:
             self._answer_no_more()
             self._manager.disconnected(self._live, _CONNECTION_LOST)
             seat.leave()
+
+    async def _opened(self) -> None:
+        """Wait for the welcome; a refusal leaves the connection to later requests."""
+        try:
+            await self._socket.opened()
+        except ServiceError:
+            self._socket.lost()  # or it would still be cut off, with what comes next
+            self._connection.answered()
+            raise
 
     async def _give(self, send: Send) -> None:
         await send(

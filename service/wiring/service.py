@@ -29,6 +29,7 @@ from service.app.cancels import Cancels
 from service.app.controls import Controls
 from service.app.dead_letters import DeadLetters
 from service.app.delivery_traces import DeliveryTraces
+from service.app.ended_entries import EndedEntries
 from service.app.expiry import Expiry
 from service.app.health import Dependency
 from service.app.long_poll import LongPolls
@@ -206,12 +207,13 @@ def _assemble(
     tracker.callbacks.committed.append(watchers.committed)
     tracker.callbacks.ephemeral.append(watchers.ephemeral)
     cancels = Cancels(controls)
+    redelivery = Redelivery(
+        store, tracker, schedule=schedule, random=random.random, metrics=metrics
+    )
     manager = UnifiedWebSocketManager(
         tracker=tracker,
         store=store,
-        redelivery=Redelivery(
-            store, tracker, schedule=schedule, random=random.random, metrics=metrics
-        ),
+        redelivery=redelivery,
         authenticate=auth.credentials.redeem_ticket,
         end_run=cancels.insist,
         limits=_limits(settings),
@@ -262,7 +264,7 @@ def _assemble(
         manager=manager,
         wakeups=wakeups,
         posted=posted,
-        polls=LongPolls(tracker, store),
+        polls=LongPolls(store, EndedEntries(tracker, redelivery)),
         presence=presence,
         moves=Moves(
             roster=manager.roster,

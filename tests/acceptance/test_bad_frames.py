@@ -85,7 +85,7 @@ BEFORE_HELLO: Mapping[str, tuple[Misdeed, Refusal]] = {
         _says({"t": "hello", "v": 1, "device": "d", "start": "yesterday"}),
         BAD_FRAME,
     ),
-    "silence": (lambda _client: asyncio.sleep(0), ("no_hello", 4400)),
+    "silence": (lambda _client: asyncio.sleep(0), ("no_hello", int(CloseCode.GOAWAY))),
 }
 
 

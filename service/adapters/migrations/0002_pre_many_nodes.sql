@@ -17,6 +17,9 @@ CREATE TABLE sessions (
     device_id   text NOT NULL,
     transport   text NOT NULL,
     replaces    text,
+    client_instance text,  -- one run of its program, if it says so
+    connection_n bigint NOT NULL DEFAULT 0,  -- which connection of that instance
+    client_started bigint,  -- when that instance began, in ms by the device's own clock
     opened_at   timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX sessions_device ON sessions (user_id, device_id);

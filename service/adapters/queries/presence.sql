@@ -8,11 +8,14 @@ WITH node AS (
     DELETE FROM sessions WHERE node_id = $1 AND conn = ANY ($5::text[])
 ), come AS (
     INSERT INTO sessions
-           (conn, node_id, user_id, device_id, transport, replaces, opened_at)
+           (conn, node_id, user_id, device_id, transport, replaces, opened_at,
+            client_instance, connection_n, client_started)
     SELECT o.conn, $1, o.user_id, o.device_id, o.transport, o.replaces,
-           to_timestamp(o.at)
+           to_timestamp(o.at), o.instance, o.n, o.started
       FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                  $11::float8[]) AS o (conn, user_id, device_id, transport, replaces, at)
+                  $11::float8[], $12::text[], $13::bigint[], $14::bigint[])
+           AS o (conn, user_id, device_id, transport, replaces, at, instance, n,
+                 started)
     ON CONFLICT (conn) DO NOTHING
 )
 SELECT node.unknown,
@@ -23,9 +26,14 @@ SELECT node.unknown,
 -- taken_over --
 -- Find sessions of a node that newer ones elsewhere replace, and the reverse.
 WITH doubled AS (
-    SELECT mine.conn, mine.node_id, mine.opened_at, mine.replaces,
+    SELECT mine.conn, mine.node_id,
            other.conn AS other_conn, other.node_id AS other_node_id,
-           other.opened_at AS other_opened_at, other.replaces AS other_replaces
+           other.replaces IS NOT DISTINCT FROM mine.conn AS other_replaces,
+           mine.replaces IS NOT DISTINCT FROM other.conn AS replaces,
+           (mine.client_instance = other.client_instance) IS TRUE AS same_client,
+           other.connection_n - mine.connection_n AS later_by,
+           other.client_started - mine.client_started AS started_later_by,
+           (other.opened_at, other.conn) > (mine.opened_at, mine.conn) AS opened_later
       FROM sessions AS mine
       JOIN sessions AS other
         ON other.user_id = mine.user_id AND other.device_id = mine.device_id
@@ -33,20 +41,24 @@ WITH doubled AS (
       JOIN nodes ON nodes.node_id = other.node_id
                 AND nodes.seen_at > now() - $2 * interval '1 s'
      WHERE mine.node_id = $1
+), decided AS (
+    -- A client counts its own connections. Otherwise, who says that it replaces the
+    -- other is the newer one, then who was started later, whatever our clocks say.
+    SELECT *, CASE WHEN same_client AND later_by <> 0 THEN later_by > 0
+                   WHEN other_replaces <> replaces THEN other_replaces
+                   WHEN NOT same_client AND started_later_by <> 0
+                   THEN started_later_by > 0
+                   ELSE opened_later END AS other_is_newer
+      FROM doubled
 )
--- Who says that it replaces the other is the newer one, whatever the clocks say.
-SELECT conn, node_id, other_replaces IS NOT DISTINCT FROM conn AS moved
-  FROM doubled
- WHERE other_replaces = conn
-    OR (replaces IS DISTINCT FROM other_conn
-        AND (other_opened_at, other_conn) > (opened_at, conn))
+-- What is older and was opened later came late: it may come again, or nobody is there.
+SELECT conn, node_id, same_client OR other_replaces OR NOT opened_later AS moved
+  FROM decided
+ WHERE other_is_newer
 UNION ALL
-SELECT other_conn, other_node_id, replaces IS NOT DISTINCT FROM other_conn
-  FROM doubled
- WHERE conn = ANY ($3::text[])
-   AND (replaces = other_conn
-        OR (other_replaces IS DISTINCT FROM conn
-            AND (opened_at, conn) > (other_opened_at, other_conn)));
+SELECT other_conn, other_node_id, same_client OR replaces OR opened_later
+  FROM decided
+ WHERE NOT other_is_newer AND conn = ANY ($3::text[]);
 
 -- leave --
 -- Forget a node; its sessions go with it.

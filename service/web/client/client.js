@@ -153,7 +153,8 @@ export class Client {
     const name = device ?? (await tabDevice());
     if (this.#closed) return;
     const cursor = parseCursor(storage?.getItem(this.#storageKey) ?? null);
-    this.#device = new Device(name, { instance: randomName(), cursor, start, window });
+    const run = { instance: randomName(), started: Date.now() };
+    this.#device = new Device(name, { ...run, cursor, start, window });
     globalThis.addEventListener?.("online", this.#online);
     this.#connect();
   }

@@ -33,8 +33,9 @@ const PROMPT_CODES = [CloseCode.GOAWAY, CloseCode.UNAUTHORIZED];
  *
  * No frame names a seq that the current session was not sent; the handler has at most
  * one event at a time; a cursor is saved before the ack that it stands for. `instance`
- * is random for each Device: by it and a count of its connections, the server tells an
- * older connection that comes late from the one that lives.
+ * is random for each Device, `started` is when it was made (ms since 1970): by them and
+ * a count of its connections, the server tells an older connection that comes late from
+ * the one that lives.
  */
 export class Device {
   /** @type {State} */
@@ -60,11 +61,11 @@ export class Device {
 
   /**
    * @param {string} device
-   * @param {{instance?: string, cursor?: Cursor | null, start?: string | number,
-   *   window?: number}} [options]
+   * @param {{instance?: string, started?: number, cursor?: Cursor | null,
+   *   start?: string | number, window?: number}} [options]
    */
-  constructor(device, { instance, cursor = null, start, window } = {}) {
-    this.#greeter = new Greeter(device, { instance, start, window });
+  constructor(device, { cursor = null, ...said } = {}) {
+    this.#greeter = new Greeter(device, said);
     this.#progress = new Progress(cursor);
     this.#saved = JSON.stringify(cursor);
   }

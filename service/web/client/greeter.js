@@ -12,6 +12,7 @@ import { short } from "./policy.js";
 export class Greeter {
   #device;
   #instance;
+  #started;
   #start;
   #window;
   #count = 0;
@@ -20,13 +21,15 @@ export class Greeter {
 
   /**
    * @param {string} device
-   * @param {{instance?: string, start?: string | number, window?: number}} options
+   * @param {{instance?: string, started?: number, start?: string | number, window?: number}} options
    *   `instance`: unlike that of any other machine; without it the server is not told
-   *   which connection is the newer one
+   *   which connection is the newer one. `started`: when this machine was made, in ms
+   *   since 1970 by the device's clock
    */
-  constructor(device, { instance, start, window }) {
+  constructor(device, { instance, started, start, window }) {
     this.#device = device;
     this.#instance = instance;
+    this.#started = started;
     this.#start = start;
     this.#window = window;
   }
@@ -43,6 +46,7 @@ export class Greeter {
       device: this.#device,
       instance: this.#instance,
       n: this.#instance === undefined ? undefined : this.#count,
+      started: this.#started,
       cursor: cursor === null ? undefined : short(cursor),
       start: cursor === null ? this.#start : undefined,
       replaces: this.conn,

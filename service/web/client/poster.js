@@ -24,6 +24,16 @@ export function codeOf(status) {
 }
 
 /**
+ * The status of the service's own answer; 0 when it refuses without saying why, as
+ * somebody in between does.
+ * @param {Response} response
+ */
+export function statusOf({ ok, status, headers }) {
+  const ours = (headers.get("Content-Type") ?? "").startsWith("application/problem+json");
+  return ok || ours ? status : 0;
+}
+
+/**
  * @typedef {object} PosterOptions
  * @property {string} url
  * @property {typeof fetch} fetch
@@ -110,7 +120,7 @@ export class Poster {
 
   /**
    * @param {Record<string, unknown>[]} frames
-   * @returns {Promise<number>} the HTTP status; 0: there was no answer
+   * @returns {Promise<number>} the HTTP status; 0: there was no answer of the service
    */
   async #send(frames) {
     const request = this.#options.fetch;
@@ -123,7 +133,7 @@ export class Poster {
         signal: AbortSignal.timeout(PATIENCE_MILLISECONDS),
       });
       await answer.arrayBuffer(); // frees the connection
-      return answer.status;
+      return statusOf(answer);
     } catch {
       return 0;
     }

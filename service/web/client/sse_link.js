@@ -1,6 +1,6 @@
 // @ts-check
 import { short } from "./policy.js";
-import { codeOf, Poster } from "./poster.js";
+import { codeOf, Poster, statusOf } from "./poster.js";
 import { SseParser } from "./sse_parser.js";
 
 const OPEN_SECONDS = 10;
@@ -142,10 +142,11 @@ export class SseLink {
   async #refused(response) {
     const { status } = response;
     const { code = `http_${status}`, detail = "" } = parsed(await response.text());
-    const temporary = status >= 500 || status === 429;
+    const said = statusOf(response);
+    const temporary = said === 0 || said >= 500 || said === 429;
     const problem = { t: "err", code: String(code), message: String(detail), temporary };
     if (!this.#over) this.#options.onMessage(JSON.stringify(problem));
-    this.end(codeOf(status));
+    this.end(codeOf(said));
   }
 }
 

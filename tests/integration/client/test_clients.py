@@ -305,6 +305,21 @@ async def test_a_server_that_is_away_is_asked_again(
     assert program.said("state").count("waiting") == 2
 
 
+async def test_a_refusal_of_somebody_in_between_is_not_final(
+    start: Runner, server: SocketServer
+) -> None:
+    """
+    A proxy's own 401 or 403 is a cut: only the service's answers stop a client.
+    """
+    server.plans.extend([Plan(status=403), Plan(status=401)])
+    async with start(url=server.url) as program:
+        await server.accepted()
+        await program.until_said(state="live")
+        await program.finish()
+
+    assert program.said("state").count("waiting") == 2
+
+
 async def test_reset_starts_over(start: Runner, server: SocketServer) -> None:
     """
     In a new epoch the client begins anew and says so.

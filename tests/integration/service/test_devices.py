@@ -217,6 +217,37 @@ async def test_the_same_device_twice_ends_the_first(database_url: str) -> None:
     assert [1, 1] == [event["seq"] for event in events]
 
 
+async def test_a_hello_that_comes_late_confirms_and_ends_nobody(
+    database_url: str,
+) -> None:
+    """
+    A connection that its client has left behind is refused, but its cursor is an ack;
+    the client's newer session goes on.
+    """
+    me = {"instance": "p1", "started": 7}
+    async with in_process(database_url) as node:
+        token = node.token("ann")
+        async with (
+            raw_client(node.ws_url, token=token) as late,
+            raw_client(node.ws_url, token=token) as lives,
+        ):
+            welcome = await lives.hello("tab", **me, n=2)
+            await node.tracker.publish(_draft("first"))
+            await lives.next("ev")
+            cursor = {"epoch": welcome["epoch"], "seq": 1}
+            await late.send(
+                {"t": "hello", "v": 1, "device": "tab", **me, "n": 1, "cursor": cursor}
+            )
+            code = await late.closed()
+            await node.until_settled(1)
+            await node.tracker.publish(_draft("second"))
+            event = await lives.next("ev")
+
+    assert CloseCode.GOAWAY == code
+    assert [] == late.frames
+    assert ("second", 2) == (event["data"], event["seq"])
+
+
 async def test_a_connection_that_is_gone_while_it_opens_leaves_nothing_behind(
     database_url: str,
 ) -> None:

@@ -1,6 +1,8 @@
 """Who is connected where: several nodes on one database see the same."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import pytest
 
@@ -66,11 +68,11 @@ class Member:
         user: str = "ann",
         device: str = "phone",
         replaces: str | None = None,
+        said: Mapping[str, object] | None = None,
     ) -> LiveSession:
         """Open a session now; nothing is written before the next step."""
-        live = LiveSession(
-            _welcomed(conn, device, replaces), NoSocket(), None, self.now
-        )
+        session = _welcomed(conn, device, {"replaces": replaces} | dict(said or {}))
+        live = LiveSession(session, NoSocket(), None, self.now)
         live.opening_at = self.now
         self.roster.connected(live)
         self.roster.authenticated(live, user)
@@ -96,13 +98,12 @@ async def _silence(database: DatabaseManager, node_id: str) -> None:
     )
 
 
-def _welcomed(conn: str, device: str, replaces: str | None) -> Session:
+def _welcomed(conn: str, device: str, said: Mapping[str, object]) -> Session:
     session = Session(
         conn, limits=Limits(), node=Node(revision="r", instance="i"), now=0.0
     )
-    more = f',"replaces":"{replaces}"' if replaces else ""
-    hello = f'{{"t":"hello","v":1,"device":"{device}"{more}}}'
-    (asked,) = session.receive(hello.encode(), 0.0)
+    hello = {"t": "hello", "v": 1, "device": device, **said}
+    (asked,) = session.receive(json.dumps(hello).encode(), 0.0)
     assert isinstance(asked, Open)
     stream = Stream(epoch="E", head_seq=0, settled_seq=0, pruned_seq=0)
     session.opened(resume(asked.hello, stream), stream, Identity(user_id="u"), 0.0)
@@ -263,6 +264,81 @@ async def test_the_order_is_that_of_opening_not_of_writing(
     assert [] == b.ended
 
 
+P1 = {"instance": "p1", "started": 7}
+P2 = {"instance": "p2", "started": 8}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ended"),
+    [
+        (P1 | {"n": 2}, P1 | {"n": 1}, ("second", CloseCode.GOAWAY)),
+        (P1 | {"n": 1}, P1 | {"n": 2}, ("first", CloseCode.GOAWAY)),
+        (P1 | {"n": 1}, P1 | {"n": 1}, ("first", CloseCode.GOAWAY)),
+        (P1 | {"n": 1}, P2 | {"n": 1}, ("first", CloseCode.REPLACED)),
+        (P2 | {"n": 1}, P1 | {"n": 9}, ("second", CloseCode.GOAWAY)),
+        (P1 | {"n": 1}, P1 | {"n": 1, "instance": "p3"}, ("first", CloseCode.REPLACED)),
+        (P2 | {"n": 1}, {"instance": "p1", "n": 1}, ("first", CloseCode.REPLACED)),
+        (P2 | {"n": 1}, P1 | {"n": 1, "replaces": "first"}, ("first", 4001)),
+        ({}, P1 | {"n": 1}, ("first", CloseCode.REPLACED)),
+        (P1 | {"n": 1}, {}, ("first", CloseCode.REPLACED)),
+    ],
+)
+async def test_a_client_says_which_of_its_connections_is_newer(
+    database: DatabaseManager,
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    ended: tuple[str, int],
+) -> None:
+    """
+    Whichever is opened or written first: of one client the connection with the higher
+    number stays and nobody is stopped, of two the one that was started later.
+    """
+    for writes_first in ("first", "second"):
+        await database.execute("DELETE FROM nodes")
+        a, b = Member(database, "a"), Member(database, "b")
+        b.now = 1_001.0
+        a.open("first", said=first)
+        b.open("second", said=second)
+        order = (a, b) if writes_first == "first" else (b, a)
+        for member in (*order, *order):
+            await member.presence.step()
+
+        hinted = {conn for one in order for conns, _ in one.hints for conn in conns}
+        assert [ended] == a.ended + b.ended, writes_first
+        assert hinted <= {ended[0]}
+
+
+async def test_two_nodes_decide_as_one(database: DatabaseManager) -> None:
+    """
+    The query and the rules of one node say the same of every pair of connections.
+    """
+    said = [
+        {"instance": instance, "n": n, "started": started}
+        for instance, n, started in product(("p1", "p2"), (1, 2), (7, 8))
+    ]
+    pairs = [
+        (old, new | more)
+        for old, new, more in product(said, said, ({}, {"replaces": "old"}))
+        if old["instance"] != new["instance"] or old["started"] == new["started"]
+    ]
+    for old, new in pairs:
+        await database.execute("DELETE FROM nodes")
+        a, b = Member(database, "a"), Member(database, "b")
+        b.now = 1_001.0
+        before = a.open("old", said=old).session.greeting
+        after = b.open("new", said=new).session.greeting
+        for member in (a, b, a):
+            await member.presence.step()
+
+        if after.is_outdated_by(before):
+            expected = [("new", CloseCode.GOAWAY)]
+        elif before.moved_to(after):
+            expected = [("old", CloseCode.GOAWAY)]
+        else:
+            expected = [("old", CloseCode.REPLACED)]
+        assert expected == a.ended + b.ended, (old, new)
+
+
 async def test_a_dead_node_ends_nobodys_session(database: DatabaseManager) -> None:
     """
     What is left of a killed node is no newer session.
@@ -315,6 +391,39 @@ async def test_one_device_on_two_nodes_keeps_the_newer_session(
 
     assert CloseCode.REPLACED == await _socket_closed(first, second, replaces=False)
     assert CloseCode.GOAWAY == await _socket_closed(first, second, replaces=True)
+
+
+async def _late_hello(first: ServiceProcess, second: ServiceProcess) -> list[int]:
+    """Let a client's first connection greet after its second was welcomed.
+
+    Return how the late one ended, and how one that greeted before it.
+    """
+    token = first.token("ann")
+    me = {"instance": "p1", "started": 7}
+    async with (
+        raw_client(first.ws_url, token=token) as lost,
+        raw_client(first.ws_url, token=token) as late,
+        raw_client(second.ws_url, token=token) as lives,
+    ):
+        await lost.hello("phone", **me, n=1)
+        await lives.hello("phone", **me, n=3)
+        await late.send({"t": "hello", "v": 1, "device": "phone", **me, "n": 2})
+        codes = [await one.closed(within_seconds=5) for one in (lost, late)]
+        await _is_alive(lives)
+    return codes
+
+
+async def test_a_late_hello_does_not_end_the_session_that_lives(
+    start_service: StartService,
+) -> None:
+    """
+    On its node or on another one: an older connection of the client ends itself, 4001.
+    """
+    first, second = await start_service(), await start_service()
+
+    here, elsewhere = await _late_hello(first, first), await _late_hello(first, second)
+
+    assert [CloseCode.GOAWAY] * 4 == [*here, *elsewhere]
 
 
 async def test_status_shows_all_nodes_and_their_sessions(

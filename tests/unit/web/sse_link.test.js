@@ -14,6 +14,7 @@ class FakeService {
   /** @type {(number | "cut" | "hang")[]} what the coming posts are answered; then 200 */
   answers = [];
   status = 200;
+  kind = "application/problem+json";
   problem = {};
   /** @type {Record<string, unknown>} */
   hello = { t: "hello", v: 1, device: "d1" };
@@ -76,12 +77,15 @@ class FakeService {
     if (body === undefined) return this.#stream(init.signal);
     const answer = this.answers.shift() ?? 200;
     if (answer === "cut") throw new TypeError("network");
-    return new Response("{}", { status: Number(answer) });
+    return new Response("{}", { status: Number(answer), headers: { "Content-Type": this.kind } });
   }
 
   /** @param {AbortSignal} signal */
   #stream(signal) {
-    if (this.status !== 200) return new Response(JSON.stringify(this.problem), { status: this.status });
+    if (this.status !== 200) {
+      const headers = { "Content-Type": this.kind };
+      return new Response(JSON.stringify(this.problem), { status: this.status, headers });
+    }
     const body = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -177,6 +181,24 @@ test("a refused stream tells why, and ends with the socket's code", async () => 
     assert.equal(service.code, code);
     assert.deepEqual(JSON.parse(service.said[0]), { t: "err", code: "why", message: "because", temporary });
   }
+});
+
+test("what somebody in between answers is never final", async () => {
+  const stream = new FakeService();
+  Object.assign(stream, { kind: "text/html", status: 403 });
+  stream.link.open("Bearer 0");
+  await stream.until(() => stream.code !== undefined);
+  const posts = new FakeService();
+  await posts.open();
+  Object.assign(posts, { kind: "text/html", answers: [403, 401] });
+  posts.link.post({ t: "ack", upto: 1 });
+  await posts.until(() => posts.posts.length === 3);
+  posts.link.finish(1000, "left");
+
+  assert.equal(stream.code, 1006);
+  assert.equal(JSON.parse(stream.said[0]).temporary, true);
+  assert.equal(posts.code, undefined);
+  assert.equal(posts.tokens, 0); // nobody asked for another credential
 });
 
 test("a comment is a sign of life, a close ends with its code, a cut with 1006", async () => {

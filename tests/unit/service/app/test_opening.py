@@ -168,6 +168,72 @@ async def test_the_earlier_session_stays_until_the_new_one_is_welcome() -> None:
         assert [first_live] == list(manager.roster.of("ada"))
 
 
+async def test_an_older_connection_that_comes_late_ends_nobody() -> None:
+    """
+    Its client has connected again: it is closed 4001 before any welcome, and the newer
+    session goes on.
+    """
+    door = Door()
+    me = {"instance": "p1", "started": 7}
+    async with node(door) as manager:
+        _, late = connect(manager, "slow", **me, n=1)
+        await door.asked.wait()
+        _, newer = connect(manager, "t2", **me, n=2)
+        await newer.welcomed.wait()
+        door.let_in.set()
+        await late.ended.wait()
+
+        assert (4001, []) == (late.closed, late.frames)
+        assert None is newer.closed
+        assert 1 == len(manager.roster)
+
+
+async def test_an_older_run_of_the_page_that_comes_late_ends_nobody() -> None:
+    """
+    The page was loaded again meanwhile: what the one before it said late is too late.
+    """
+    door = Door()
+    async with node(door) as manager:
+        _, late = connect(manager, "slow", instance="p1", started=7, n=3)
+        await door.asked.wait()
+        _, newer = connect(manager, "t2", instance="p2", started=8, n=1)
+        await newer.welcomed.wait()
+        door.let_in.set()
+        await late.ended.wait()
+
+        assert (4001, []) == (late.closed, late.frames)
+        assert None is newer.closed
+
+
+async def test_a_client_that_connects_again_is_never_doubled() -> None:
+    """
+    Its connection before, which nobody knows to be lost, is closed 4001, also without
+    `replaces`; that of another run of its program 4409.
+    """
+    async with node(Door()) as manager:
+        _, first = connect(manager, "t1", instance="p1", n=1)
+        await first.welcomed.wait()
+        _, second = connect(manager, "t2", instance="p1", n=2)
+        await second.welcomed.wait()
+        _, other = connect(manager, "t3", instance="p2", n=1)
+        await other.welcomed.wait()
+
+        assert (4001, 4409, None) == (first.closed, second.closed, other.closed)
+
+
+async def test_the_number_says_nothing_about_another_device() -> None:
+    """
+    Instances are told apart within one device only.
+    """
+    async with node(Door()) as manager:
+        _, first = connect(manager, "t1", instance="p1", n=2)
+        await first.welcomed.wait()
+        _, second = connect(manager, "t2", device="d2", instance="p1", n=1)
+        await second.welcomed.wait()
+
+        assert (None, None) == (first.closed, second.closed)
+
+
 async def test_another_device_disturbs_nobody() -> None:
     """
     Every device of a user has a session of its own.

@@ -124,17 +124,32 @@ async def test_a_bug_in_a_group_ends_that_group_only() -> None:
     assert [(2, Outcome.CONFIRMED)] == ear.heard
 
 
+async def test_one_wish_cannot_take_its_neighbours_along() -> None:
+    """
+    When a group fails unexpectedly each wish of it is tried alone: what the others
+    acked is confirmed, and only what fails again is given up.
+    """
+    store, ear = FakeStore(), Ear()
+    store.failures = [ValueError("of one of them"), ValueError("of the first")]
+    settling = Settling(store, on_settled=ear)
+    settling.add([wish(1), wish(3), wish(5)])
+
+    async with running(settling):
+        await store.until_called(4)
+
+    assert [(3, Outcome.CONFIRMED), (5, Outcome.CONFIRMED)] == ear.heard
+
+
 async def test_a_bug_in_who_listens_ends_nothing() -> None:
     """
-    A listener that raises does not end confirmations.
+    A listener that raises ends no confirmations, and fails nobody who waits for one.
     """
     store, ear = FakeStore(), Ear()
     ear.failures = [ValueError("a bug")]
     settling = Settling(store, on_settled=ear)
-    settling.add([wish(1)])
 
     async with running(settling):
-        await store.until_called(1)
+        await settling.settle(wish(1))
         await settling.settle(wish(2))
 
     assert 2 == len(store.settled_as)

@@ -46,6 +46,7 @@ class Channel:
         self.open = asyncio.Event()
         self.open.set()
         self.away = False
+        self.bug: Exception | None = None
         self.closed = False
         self.sent: list[list[Part]] = []  # one list per call of send
         self.hear: Callable[[bytes], None] = lambda _text: None
@@ -61,6 +62,8 @@ class Channel:
         await self.open.wait()
         if self.away:
             raise UnavailableError("away")
+        if self.bug is not None:
+            raise self.bug
         parts = [part for text in texts for part in messages.decode(text).parts]
         self.sent.append(parts)
         self._changed.set()
@@ -279,6 +282,24 @@ async def test_hints_that_were_lost_become_one_for_everything() -> None:
         [Everything(), ControlsChanged(), Ended(["c1"], "replaced")]
     ] == channel.sent
     assert 1 == node.count(Metric.EPHEMERAL_DROPPED)
+
+
+async def test_a_message_that_breaks_the_channel_does_not_end_the_node() -> None:
+    """
+    What fails for another reason than the channel being away is logged; the others
+    look at everything, and what comes later is told.
+    """
+    channel = Channel()
+    channel.bug = ValueError("a message like no other")
+    async with running(channel) as node:
+        node.wakeups.ephemeral(delta())
+        await channel.until(lambda one: one.calls == 1)
+        channel.bug = None
+        await channel.until(lambda one: bool(one.sent))
+        node.wakeups.events({"ann": 1})
+        await channel.until(lambda one: len(one.sent) == 2)
+
+    assert [[Everything()], [Head("ann", 1)]] == channel.sent
 
 
 async def test_what_waits_is_said_before_the_end() -> None:

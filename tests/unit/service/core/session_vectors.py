@@ -63,8 +63,8 @@ class Play:
         match name:
             case "frame":
                 return session.receive(json.dumps(value).encode(), now)
-            case "opened":
-                return self._opened(value, now)
+            case "opened" | "outdated":
+                return self._opened(value, now, outdated=name == "outdated")
             case "offer":
                 offered = session.offer(value["seq"], value["size"], now)
                 return [{"do": "offered"}] if offered else session.pump()
@@ -73,7 +73,9 @@ class Play:
             case _:
                 return _simple(session, name, value, now)
 
-    def _opened(self, value: dict[str, Any], now: float) -> Sequence[Action]:
+    def _opened(
+        self, value: dict[str, Any], now: float, *, outdated: bool
+    ) -> Sequence[Action]:
         stream = Stream(
             epoch=value["epoch"],
             head_seq=value["head"],
@@ -82,6 +84,8 @@ class Play:
         )
         identity = Identity(user_id="u", expires_at=value.get("expires_at"))
         answer = resume(self._hello, stream)
+        if outdated:
+            return self._session.outdated(answer)
         return self._session.opened(answer, stream, identity, now)
 
 

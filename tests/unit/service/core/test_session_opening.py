@@ -7,6 +7,7 @@ import pytest
 
 from service.contract import CloseCode
 from service.core.action import Cancel, Close, Confirm, Open, Read, Renew
+from service.core.doubles import Greeting
 from service.core.frame import MAX_CLIENT_FRAME_BYTES, MAX_SERVER_FRAME_BYTES
 from service.core.limits import Identity, Limits
 from service.core.resume import Answer, Resume
@@ -42,7 +43,7 @@ def test_hello_asks_to_be_opened() -> None:
     assert isinstance(action, Open)
     assert "secret" == action.hello.ticket
     assert "d1" == session.device_id
-    assert "c0" == session.replaces
+    assert Greeting(conn="c1", replaces="c0") == session.greeting
     assert Phase.AUTHENTICATING is session.phase
 
 
@@ -69,6 +70,14 @@ def test_hello_asks_to_be_opened() -> None:
         HELLO | {"cursor": {"seq": 1}},
         HELLO | {"start": 2**53},
         HELLO | {"window": -1},
+        HELLO | {"replaces": ""},
+        HELLO | {"replaces": "a\x00b"},
+        HELLO | {"instance": "p1", "n": -1},
+        HELLO | {"instance": "p1", "n": 1.5},
+        HELLO | {"instance": "p1", "n": 2**53},
+        HELLO | {"instance": "", "n": 1},
+        HELLO | {"instance": "a\x00b", "n": 1},
+        HELLO | {"instance": 7, "n": 1},
     ],
     ids=json.dumps,
 )
@@ -121,19 +130,29 @@ def test_a_frame_nested_too_deep_is_the_end() -> None:
     assert [] == kinds(live_session().receive(less, 0.0))
 
 
+def test_a_hello_may_say_which_connection_it_is() -> None:
+    """
+    The instance, its start and its number are kept with the session.
+    """
+    session, _ = open_session(instance="p1", n=2, started=7, replaces="c0")
+
+    greeting = Greeting(conn="c1", replaces="c0", instance="p1", n=2, started=7)
+    assert greeting == session.greeting
+
+
 def test_no_hello_in_time_is_the_end() -> None:
     """
-    Without hello the connection lives 5 s and no longer.
+    Without hello the connection lives 5 s and no longer; its client may come again.
     """
     session = new_session()
 
     assert [] == kinds(session.tick(4.9))
 
     actions = session.tick(5.0)
-    assert [("no_hello", False)] == [
+    assert [("no_hello", True)] == [
         (frame["code"], frame["temporary"]) for frame in sent(actions)
     ]
-    assert [Close(CloseCode.BAD_FRAME, "no_hello")] == others(actions)
+    assert [Close(CloseCode.GOAWAY, "no_hello")] == others(actions)
     assert [] == kinds(session.tick(6.0))
 
 
