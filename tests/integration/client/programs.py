@@ -1,7 +1,8 @@
 """Runs the same small program with either client, as a process of its own.
 
 Options (JSON, the first argument): `url`; `token`; `ticket_url` (JavaScript only: buys
-tickets there with the token); `tickets` (how many `get_ticket` gives before null); `storage` (a file for the cursor);
+tickets there with the token); `tickets` (how many `get_ticket` gives before null);
+`storage` (a file for the cursor);
 `kill_after_saving` (a seq: the program kills itself with SIGKILL between saving that
 cursor and acking); `slow` (seqs whose handler waits for `release`); `refuse` (seqs
 whose first attempt raises); `refuse_for_good`.
