@@ -75,7 +75,7 @@ async def test_event_is_searched_and_redriven_by_keys_only(
         keys(browser, Keys.TAB)
         in_dialog.append(focused(browser))
     keys(browser, Keys.ESCAPE)
-    escaped = browser.count("dialog")
+    await browser.until("document.querySelector('dialog') === null")
     back = focused(browser)
     keys(browser, " ")
     tab_to(browser, "Redrive 1")
@@ -90,7 +90,6 @@ async def test_event_is_searched_and_redriven_by_keys_only(
     inside = {"Cancel", "Redrive 1", "number-1", ""}
     assert {name for name, _ in in_dialog} <= inside
     assert all(visible for name, visible in in_dialog if name)
-    assert 0 == escaped
     assert ("Redrive\u2026", True) == back
     assert focused(browser)[0].startswith("Event ")
     assert [] == browser.errors()
