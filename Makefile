@@ -12,6 +12,8 @@ INSTALL := $(PIP) install --require-hashes --only-binary=:all:
 COMPILE := env -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_INDEX $(BIN)/uv pip compile \
 	--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--exclude-newer "1 week" --custom-compile-command "make lock" $(LOCK_ARGS)
+# Most tests wait for something, so two at a time are quicker and still quiet enough.
+JOBS ?= 2
 # In CI, or with STRICT=1, a skipped test is a failed test.
 STRICT_ARGS := $(if $(STRICT)$(filter true 1,$(CI)),--no-skips)
 
@@ -24,8 +26,8 @@ help: ## List the verbs
 run: $(VENV)/.run ## Run the demonstration (FOLDER=path, ARGS="...")
 	@$(BIN)/python -m service demo $(if $(FOLDER),"$(FOLDER)") $(ARGS)
 
-test: $(VENV)/.dev test-setup ## Run every test (STRICT=1: a skip is a failure)
-	@$(BIN)/python -m pytest $(STRICT_ARGS) $(ARGS)
+test: $(VENV)/.dev test-setup ## Run every test (STRICT=1: a skip is a failure; JOBS=N)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(STRICT_ARGS) $(ARGS)
 
 test-setup: # What the tests need from the system: a browser, its driver, Node.js
 	@scripts/test_setup
@@ -35,7 +37,7 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, unit tests; a minu
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
-	@$(BIN)/python -m pytest --quiet --timeout=30 tests/unit tests/test_repository.py
+	@$(BIN)/python -m pytest --quiet -n auto --timeout=30 tests/unit tests/test_repository.py
 
 format: $(VENV)/.dev ## Rewrite the code in the project's format
 	@$(BIN)/ruff format --quiet .
