@@ -31,6 +31,14 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4413
 
 
+class Port(IntEnum):
+    """Ports of a container in the cloud; elsewhere PORT and METRICS_PORT say."""
+
+    SERVICE = 8000
+    # Where the platform's Prometheus sidecar scrapes without settings of its own.
+    METRICS = 8080
+
+
 class Path(StrEnum):
     """HTTP paths."""
 
@@ -79,7 +87,10 @@ class Env(StrEnum):
     AUTH_LEEWAY_SECONDS = "AUTH_LEEWAY_SECONDS"
     AUTH_SECRET = "AUTH_SECRET"  # noqa: S105 -- the variable's name, not its value
     BIND_HOST = "BIND_HOST"
+    DATABASE_CA = "DATABASE_CA"
+    DATABASE_LOGIN = "DATABASE_LOGIN"
     DATABASE_POOL_SIZE = "DATABASE_POOL_SIZE"
+    DATABASE_RUNTIME_USER = "DATABASE_RUNTIME_USER"
     DATABASE_STATEMENT_TIMEOUT_SECONDS = "DATABASE_STATEMENT_TIMEOUT_SECONDS"
     DATABASE_URL = "DATABASE_URL"
     DATA_DIR = "DATA_DIR"
@@ -94,6 +105,7 @@ class Env(StrEnum):
     LOG_LEVEL = "LOG_LEVEL"
     MAX_CONNECTIONS = "MAX_CONNECTIONS"
     MAX_UNAUTHENTICATED = "MAX_UNAUTHENTICATED"
+    METADATA_HOST = "GCE_METADATA_HOST"  # as Google's own libraries call it
     METRICS_PORT = "METRICS_PORT"
     OPERATOR_ACCOUNTS = "OPERATOR_ACCOUNTS"
     OPERATOR_AUDIENCE = "OPERATOR_AUDIENCE"
@@ -102,6 +114,8 @@ class Env(StrEnum):
     PORT = "PORT"
     PUBLISH_BURST = "PUBLISH_BURST"
     PUBLISH_RATE = "PUBLISH_RATE"
+    REDIS_CA = "REDIS_CA"
+    REDIS_LOGIN = "REDIS_LOGIN"
     REDIS_URL = "REDIS_URL"
     RETENTION_DEAD_LETTER_DAYS = "RETENTION_DEAD_LETTER_DAYS"
     RETENTION_SETTLED_HOURS = "RETENTION_SETTLED_HOURS"
@@ -133,9 +147,11 @@ class Metric(StrEnum):
     PUBLISHED = "events_published_total"  # {priority}
     PUBLISH_DEDUPLICATED = "publish_deduplicated_total"
     PUBLISH_REJECTED = "publish_rejected_total"  # {code}
+    PUBLISH_REQUESTS = "publish_requests_total"  # {outcome}
     SETTLED = "events_settled_total"  # {outcome}
     CONFIRMATION_LATENCY = "confirmation_latency_seconds"
     CONFIRMATION_LATENCY_BY_TYPE = "confirmation_latency_by_type_seconds"  # {type}
+    CONFIRMED_CONNECTED = "confirmed_connected_total"  # {pace}
     REDELIVERIES = "redeliveries_total"
     FAILED_ATTEMPTS = "failed_attempts_total"  # {reason}
     EPHEMERAL_SENT = "ephemeral_sent_total"
@@ -217,3 +233,51 @@ class LogField(StrEnum):
     DELIVERY_ID = "delivery_id"
     TRACE = "trace"  # becomes Cloud Logging's own fields
     WORKER = "worker"
+
+
+class OpsEvent(StrEnum):
+    """Structured log events that `ops` writes and alerts read (field `event`)."""
+
+    TRAFFIC_HELD = "traffic_held"  # every observation while deliveries are held
+    TRAFFIC_DRIFT = "traffic_drift"  # live traffic is not what was last decided
+    ROLLBACK_UNVERIFIED = "rollback_unverified"
+    CANARY_STUCK = "canary_stuck"
+    DRILL_PASSED = "drill_passed"
+    OBSERVED = "observed"  # `ops observe` ran to its end
+
+
+class Tag(StrEnum):
+    """Tags that `ops` manages on the traffic of the service."""
+
+    STABLE = "stable"
+    PREVIOUS = "previous"
+    CANDIDATE = "candidate"
+
+
+class StackOutput(StrEnum):
+    """Outputs of an infrastructure stack: what `ops` and the pipelines read."""
+
+    PROJECT = "project"
+    REGION = "region"
+    ENVIRONMENT = "environment"
+    SERVICE_NAME = "serviceName"  # empty until an image is configured
+    SERVICE_URL = "serviceUrl"
+    CANDIDATE_URL = "candidateUrl"
+    MIGRATION_JOB = "migrationJob"
+    IMAGE_REPOSITORY = "imageRepository"
+    CONFIGURED_IMAGE_DIGEST = "configuredImageDigest"
+    DATABASE_INSTANCE = "databaseInstance"
+    DATABASE_NAME = "databaseName"
+    RUNTIME_ACCOUNT = "runtimeAccount"
+    MIGRATOR_ACCOUNT = "migratorAccount"
+    RUNTIME_DATABASE_USER = "runtimeDatabaseUser"
+    MIGRATOR_DATABASE_USER = "migratorDatabaseUser"
+    CACHE_HOST = "cacheHost"  # empty without a cache
+    CACHE_PORT = "cachePort"
+    EDGE_ADDRESS = "edgeAddress"  # empty without an edge
+    DELIVERY_PROVIDER = "deliveryProvider"
+    DELIVERY_ACCOUNTS = "deliveryAccounts"  # by role: preview, apply, release
+    ALERT_POLICIES = "alertPolicies"
+    OBJECTIVES = "objectives"
+    DASHBOARD = "dashboard"
+    MISSING = "missing"  # what a person must still fill in
