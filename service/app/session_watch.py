@@ -69,6 +69,8 @@ class SessionWatch:
         self._metrics = metrics
         self._watched: dict[LiveSession, _Watched] = {}
         self._looked_at = clock.monotonic()
+        for minute in Minute:
+            metrics.session_interval(minute.name.lower(), revision, 0)
 
     # ---- what happens to a session ----
 
@@ -101,12 +103,16 @@ class SessionWatch:
 
     def _confirmed(self, live: LiveSession, fact: Settled) -> None:
         age = fact.latency_seconds
-        if age is None or age <= LATE_SECONDS:
-            return
         watched = self._watched.get(live)
-        if watched is None or fact.device_id != live.session.device_id:
+        if age is None or watched is None:
             return
-        if self._clock.monotonic() - age >= watched.opened_at:
+        if fact.device_id != live.session.device_id:
+            return
+        if self._clock.monotonic() - age < watched.opened_at:
+            return  # it waited for somebody to come, not for us
+        in_time = age <= LATE_SECONDS
+        self._metrics.confirmed_connected(fact.count, in_time=in_time)
+        if not in_time:
             self._note(live, Minute.LATE)
 
     def closing(self, live: LiveSession, code: int, reason: str) -> None:

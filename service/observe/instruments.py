@@ -32,11 +32,20 @@ class Instruments:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
 
-    def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """Return a new counter; its contract name ends in `_total`."""
-        return Counter(
+    def counter(
+        self, name: str, text: str, *labels: str, known: Sequence[str] = ()
+    ) -> Counter:
+        """Return a new counter; its contract name ends in `_total`.
+
+        What counts under the `known` values of its one label is shown from the start:
+        a series that begins with its first count has not risen, for Prometheus.
+        """
+        made = Counter(
             name.removesuffix("_total"), text, labels, registry=self.registry
         )
+        for value in known:
+            made.labels(value)
+        return made
 
     def gauge(
         self, name: str, text: str, *labels: str, joined: Joined = "livesum"

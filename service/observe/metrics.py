@@ -48,13 +48,28 @@ class Metrics:
         self._rejected = new.counter(
             Name.PUBLISH_REJECTED, "Publishes refused, by error code.", "code"
         )
+        self._requests = new.counter(
+            Name.PUBLISH_REQUESTS,
+            "Publishes over HTTP, by what they were answered with.",
+            "outcome",
+            known=("accepted", "refused", "failed"),
+        )
         self._groups = new.histogram(
             Name.COMMIT_GROUP_EVENTS, "Events per publish commit.", _GROUP_BUCKETS
         )
 
         # ---- outcomes ----
         self._settled = new.counter(
-            Name.SETTLED, "Events settled, by outcome.", "outcome"
+            Name.SETTLED,
+            "Events settled, by outcome.",
+            "outcome",
+            known=("confirmed", "dead", "expired", "discarded", "redriven"),
+        )
+        self._connected = new.counter(
+            Name.CONFIRMED_CONNECTED,
+            "Events that came while their device was connected, by how fast it was.",
+            "pace",
+            known=("in_time", "late", "dead"),
         )
         self._latency = new.histogram(
             Name.CONFIRMATION_LATENCY,
@@ -88,7 +103,10 @@ class Metrics:
             Name.DEAD_LETTERS_CLOSED, "Dead letters redriven or discarded.", "outcome"
         )
         self._webhook = new.counter(
-            Name.WEBHOOK_DELIVERIES, "Posts to the webhook, by outcome.", "outcome"
+            Name.WEBHOOK_DELIVERIES,
+            "Posts to the webhook, by outcome.",
+            "outcome",
+            known=("delivered", "failed", "given_up"),
         )
         self.webhook_pending = new.gauge(
             Name.WEBHOOK_PENDING,
@@ -184,6 +202,9 @@ class Metrics:
     ) -> None:
         """Count the events of one settlement."""
         self._settled.labels(outcome).inc(count)
+        if outcome == "dead":
+            # Attempts are only spent on devices that are connected.
+            self._connected.labels(outcome).inc(count)
         if outcome != "confirmed" or latency_seconds is None:
             return
         self._latency.observe_many(latency_seconds, count)
@@ -194,6 +215,14 @@ class Metrics:
     def rejected(self, code: str) -> None:
         """Count a refused publish."""
         self._rejected.labels(code).inc()
+
+    def publish_answered(self, outcome: str) -> None:
+        """Count a publish over HTTP: accepted, refused or failed."""
+        self._requests.labels(outcome).inc()
+
+    def confirmed_connected(self, count: int, *, in_time: bool) -> None:
+        """Count events that were accepted while the device that confirmed was here."""
+        self._connected.labels("in_time" if in_time else "late").inc(count)
 
     def redelivery(self) -> None:
         """Count an event that was written to a socket again."""
@@ -220,9 +249,9 @@ class Metrics:
         """Count the end of a session."""
         self._closed.labels(str(code)).inc()
 
-    def session_interval(self, outcome: str, revision: str) -> None:
-        """Count one minute of one session."""
-        self._intervals.labels(outcome, revision).inc()
+    def session_interval(self, outcome: str, revision: str, count: int = 1) -> None:
+        """Count minutes of sessions; 0 shows that none went so yet."""
+        self._intervals.labels(outcome, revision).inc(count)
 
     def wakeup_heard(self, kind: str, count: int) -> None:
         """Count wake-ups of one message: users, events, frames or sessions."""

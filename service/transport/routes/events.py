@@ -1,15 +1,18 @@
 """Publish events, and look one up."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.requests import ClientDisconnect
 
 from service.contract import Path
 from service.core.delivery import Outcome
 from service.core.draft import Draft
 from service.core.event import MAX_BATCH_BYTES, Receipt
 from service.errors import Fault, NotFoundError, PermissionDeniedError, ServiceError
+from service.observe.metrics import Metrics
 from service.transport import http_wire as wire
 from service.transport.answers import Json, Name, body_of, who_is_it, with_slashes
 from service.transport.auth import OPERATE, PUBLISH, Principal
@@ -32,6 +35,16 @@ def _check_users(who: Principal, drafts: Sequence[Draft], *, batch: bool) -> Non
             field = f"events[{index}].user_id" if batch else "user_id"
             rule = "this token may not publish to this user"
             raise PermissionDeniedError(f"{field}: {rule}", faults=[Fault(field, rule)])
+
+
+def _count_refusal(metrics: Metrics, error: Exception) -> None:
+    """Count a publish without a receipt: 5xx is our fault, the rest the caller's."""
+    if isinstance(error, ClientDisconnect):
+        return  # nobody is there to be answered
+    kind = type(error) if isinstance(error, ServiceError) else ServiceError
+    ours = kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    metrics.rejected(kind.code)
+    metrics.publish_answered("failed" if ours else "refused")
 
 
 def router(parts: Parts) -> APIRouter:
@@ -73,9 +86,10 @@ def router(parts: Parts) -> APIRouter:
                 if batch
                 else [await tracker.publish(drafts[0])]
             )
-        except ServiceError as error:
-            parts.metrics.rejected(error.code)
+        except Exception as error:
+            _count_refusal(parts.metrics, error)
             raise
+        parts.metrics.publish_answered("accepted")
         outcomes: Sequence[Outcome | None] = [None] * len(receipts)
         if wait is not None:
             outcomes = await tracker.wait_all(receipts, timeout_seconds=timeout)

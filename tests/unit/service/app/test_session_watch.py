@@ -77,6 +77,15 @@ class Post:
         }
         return {outcome: count for outcome, count in found.items() if count}
 
+    def paces(self) -> dict[str, float]:
+        found = {
+            pace: self.metrics.registry.get_sample_value(
+                Metric.CONFIRMED_CONNECTED, {"pace": pace}
+            )
+            for pace in ("in_time", "late", "dead")
+        }
+        return {pace: count for pace, count in found.items() if count}
+
     def confirmed(self, *, age: float, device: str | None = None) -> None:
         device = device or self.session.device_id
         fact = Settled("u", 1, 1, Outcome.CONFIRMED, device, age)
@@ -269,3 +278,29 @@ async def test_what_was_replayed_is_not_late() -> None:
 
     assert 1 == len(session.flight)
     assert {"good": 1} == post.minutes()
+
+
+@pytest.mark.parametrize(
+    ("age", "device", "expected"),
+    [
+        (5.0, None, {"in_time": 3}),
+        (5.5, None, {"late": 3}),
+        (31.0, None, {}),
+        (1.0, "another", {}),
+    ],
+    ids=["in time", "late", "accepted before it came", "another device's"],
+)
+async def test_confirmations_count_while_the_device_is_connected(
+    age: float, device: str | None, expected: dict[str, int]
+) -> None:
+    """
+    Events count once, under their own device, and only if it was here all the time.
+    """
+    post = Post()
+    await post.let_pass(30)
+    device = device or post.session.device_id
+    fact = Settled("u", 1, 3, Outcome.CONFIRMED, device, age)
+
+    post.watch.settled(post.live, fact)
+
+    assert expected == post.paces()

@@ -115,6 +115,33 @@ def test_labels_are_counted_apart() -> None:
         assert 1.0 == value(metrics, name, **labels), name
 
 
+def test_what_alerts_watch_is_shown_before_it_happens() -> None:
+    """
+    A counter that begins with its first failure has not risen, for Prometheus.
+    """
+    metrics = Metrics()
+
+    for name, labels in (
+        ("publish_requests_total", {"outcome": "failed"}),
+        ("confirmed_connected_total", {"pace": "late"}),
+        ("events_settled_total", {"outcome": "dead"}),
+        ("webhook_deliveries_total", {"outcome": "given_up"}),
+    ):
+        assert 0.0 == value(metrics, name, **labels), name
+
+
+def test_a_dead_letter_was_not_confirmed_in_time() -> None:
+    """
+    Attempts are spent on connected devices only, so every dead event counts there.
+    """
+    metrics = Metrics()
+
+    metrics.settled("dead", 2, 9.0)
+    metrics.settled("expired", 1, 9.0)
+
+    assert 2.0 == value(metrics, "confirmed_connected_total", pace="dead")
+
+
 def test_two_services_in_one_process_do_not_mix() -> None:
     """
     Each object counts for itself.
