@@ -1,1 +1,1 @@
-"""The infrastructure: what one stack decides, and later its resources on Pulumi."""
+"""The infrastructure: what one stack decides, and the resources it makes on Pulumi."""

@@ -4,7 +4,7 @@
 
     InfraError
     ├── ConfigError            a stack's settings break rules; names each key and rule
-    └── NothingToDeployError   this version declares no resources yet
+    └── UnfilledError          a person must still decide something before `up`
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One key that broke one rule."""
+    """One key that broke one rule: what was found there, and what is allowed."""
 
     key: str
-    rule: str
+    found: str
+    allowed: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.rule}"
+        return f"{self.key}: found {self.found}; allowed: {self.allowed}"
 
 
 class InfraError(Exception):
@@ -34,10 +35,10 @@ class ConfigError(InfraError):
         self.faults = tuple(faults)
 
 
-class NothingToDeployError(InfraError):
-    """`pulumi up` has nothing to make, and must not look as if it had made it."""
+class UnfilledError(InfraError):
+    """Settings still hold placeholders, so nothing real can be made of them."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "This version declares no resources yet: nothing was created or changed."
-        )
+    def __init__(self, *, source: str, keys: Sequence[str], placeholder: str) -> None:
+        rows = (f"  {key}: found {placeholder!r}; allowed: your own" for key in keys)
+        super().__init__("\n".join([f"{source}:", *rows]))
+        self.keys = tuple(keys)

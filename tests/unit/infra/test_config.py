@@ -3,11 +3,19 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from infra.config import ROOT, STACKS, load_stack
-from infra.errors import ConfigError
-
-_DIGEST = "sha256:" + "a" * 64
+from infra.config import (
+    PLACEHOLDER,
+    ROOT,
+    STACKS,
+    engine_stack,
+    load_stack,
+    read_settings,
+    stack_settings,
+)
+from infra.errors import ConfigError, UnfilledError
+from tests.fixtures.stacks import IMAGE, SIDECAR, filled_config, filled_settings
 
 
 @pytest.fixture
@@ -19,18 +27,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _set(root: Path, key: str, value: str | None) -> None:
-    path = root / "Pulumi.staging.yaml"
+def _set(root: Path, key: str, value: str, *, stack: str = "staging") -> None:
+    path = root / f"Pulumi.{stack}.yaml"
     lines = path.read_text().splitlines()
     kept = [line for line in lines if not line.startswith(f"  {key}:")]
-    added = [] if value is None else [f"  {key}: {value}"]
-    path.write_text("\n".join(kept + added) + "\n")
-
-
-def _faults(root: Path) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        load_stack("staging", root=root)
-    return [str(fault) for fault in caught.value.faults]
+    path.write_text("\n".join([*kept, f"  {key}: {value}"]) + "\n")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -39,7 +40,7 @@ def test_real_stacks_are_valid(stack: str) -> None:
     config = load_stack(stack)
 
     assert (stack, 1, 10, 600) == (
-        config.stack,
+        config.environment,
         config.min_instances,
         config.max_instances,
         config.timeout_seconds,
@@ -57,83 +58,121 @@ def test_only_prod_is_protected() -> None:
     assert (True, "REGIONAL") == (prod.deletion_protection, prod.database_availability)
 
 
-def test_says_what_is_still_missing(root: Path) -> None:
-    """The placeholder project and the empty digest are valid, but reported."""
-    before = load_stack("staging", root=root).missing
-    _set(root, "gcp:project", "acme-events-staging")
-    _set(root, "event-service:imageDigest", _DIGEST)
-    after = load_stack("staging", root=root).missing
+def test_both_stacks_and_the_project_file_have_the_same_keys() -> None:
+    """A setting is decided for both stacks, and described once."""
+    described = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    wanted = {f"event-service:{name}" for name in described}
 
-    assert ("gcp:project", "event-service:imageDigest") == before
+    assert all(text["description"] and text["type"] for text in described.values())
+    for stack in STACKS:
+        own = {key for key in stack_settings(stack) if not key.startswith("gcp:")}
+        assert wanted == own
+
+
+def test_the_project_file_types_what_the_stacks_say() -> None:
+    """The engine checks the same types: no value is of another one."""
+    described = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    kinds = {
+        "string": str,
+        "integer": int,
+        "boolean": bool,
+        "array": list,
+        "object": dict,
+    }
+
+    for stack in STACKS:
+        document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+        for name, described_as in described.items():
+            value = document["config"][f"event-service:{name}"]
+            assert type(value) is kinds[described_as["type"]], name
+
+
+def test_says_what_is_still_missing() -> None:
+    """Placeholders and empty digests are valid, but reported."""
+    before = load_stack("prod").missing
+    without_images = filled_config("prod", imageDigest="", sidecarDigest="").missing
+    after = filled_config("prod").missing
+
+    assert {"gcp:project", "event-service:domain", "event-service:pagingChannel"} < set(
+        before
+    )
+    assert ("event-service:imageDigest", "event-service:sidecarDigest") == (
+        without_images
+    )
     assert () == after
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("gcp:project", "Acme"),
-        ("gcp:project", "your_project"),
-        ("gcp:region", "Belgium"),
-        ("event-service:imageDigest", "latest"),
-        ("event-service:imageDigest", "sha256:abc"),
-        ("event-service:minInstances", "0"),
-        ("event-service:minInstances", "11"),
-        ("event-service:minInstances", "true"),
-        ("event-service:maxInstances", "1.5"),
-        ("event-service:cpu", "3"),
-        ("event-service:cpu", "four"),
-        ("event-service:memory", "4GB"),
-        ("event-service:memory", "17Gi"),
-        ("event-service:memory", "[4Gi]"),
-        ("event-service:timeoutSeconds", "3601"),
-        ("event-service:deletionProtection", "perhaps"),
-        ("event-service:subnetCidr", "10.20.0.0/27"),
-        ("event-service:subnetCidr", "10.20.0.1/26"),
-        ("event-service:subnetCidr", "8.8.8.0/24"),
-        ("event-service:servicesCidr", "10.20.0.0/16"),
-        ("event-service:servicesCidr", "everywhere"),
-        ("event-service:databaseVersion", "POSTGRES_9"),
-        ("event-service:databaseTier", "db-f1-micro"),
-        ("event-service:databaseAvailability", "GLOBAL"),
-        ("event-service:alertChannel", "pigeon"),
-        ("event-service:sloPublishAvailability", "100"),
-        ("event-service:sloPublishAvailability", "NaN"),
-        ("event-service:sloConfirmedWithin5s", "most"),
-        ("event-service:sloWindowDays", "31"),
-        ("event-service:minInstnaces", "2"),
-    ],
+    ("image", "sidecar", "serves"),
+    [(IMAGE, SIDECAR, True), (IMAGE, "", False), ("", SIDECAR, False), ("", "", False)],
 )
-def test_bad_value_is_one_fault_naming_its_key(
-    root: Path, key: str, value: str
-) -> None:
-    """A value that breaks a rule is refused once, and by name."""
-    _set(root, key, value)
+def test_serves_with_both_images_only(image: str, sidecar: str, serves: bool) -> None:
+    """A service without its metrics would be judged by nothing."""
+    config = filled_config("staging", imageDigest=image, sidecarDigest=sidecar)
 
-    faults = _faults(root)
-
-    assert [key] == [fault.split(": ")[0] for fault in faults]
+    assert serves is config.serves
 
 
-def test_every_missing_key_is_named(root: Path) -> None:
-    """An empty file yields one fault for each setting, not only the first."""
-    settings = (root / "Pulumi.staging.yaml").read_text().count("\n  ")
-    (root / "Pulumi.staging.yaml").write_text("config: {}\n")
+@pytest.mark.parametrize("stack", ["dev", "Prod", "", "staging-2", "organization/prod"])
+def test_a_stack_of_another_name_is_refused(stack: str) -> None:
+    """The name is the environment, so a third one has no rules."""
+    with pytest.raises(ConfigError) as caught:
+        read_settings(stack, filled_settings("staging"), source="stack")
 
-    faults = _faults(root)
-
-    assert settings == len(faults)
-    assert all(fault.endswith(": is missing") for fault in faults)
+    assert f"stack: found {stack!r}; allowed: staging or prod" in str(caught.value)
 
 
-def test_faults_are_reported_together(root: Path) -> None:
-    """Two wrong values are two faults of one report."""
-    _set(root, "event-service:cpu", "3")
-    _set(root, "event-service:subnetCidr", None)
+def test_two_stacks_in_one_project_are_refused(root: Path) -> None:
+    """Names carry no environment, so prod's service would replace staging's."""
+    _set(root, "gcp:project", "acme-events")
+    _set(root, "gcp:project", "acme-events", stack="prod")
 
-    assert [
-        "event-service:cpu: must be 1 or 2 or 4 or 6 or 8, got '3'",
-        "event-service:subnetCidr: is missing",
-    ] == _faults(root)
+    for stack in STACKS:
+        with pytest.raises(ConfigError, match=r"gcp:project: found 'acme-events'"):
+            load_stack(stack, root=root)
+
+
+def test_the_engine_may_not_bring_the_other_stacks_project(root: Path) -> None:
+    """Also with settings from elsewhere: prod's file is looked at."""
+    _set(root, "gcp:project", "acme-events", stack="prod")
+    values = filled_settings("staging", project="acme-events")
+
+    with pytest.raises(ConfigError, match=r"Pulumi\.prod\.yaml has this one"):
+        engine_stack("staging", values, root=root)
+
+
+def test_two_placeholders_are_not_one_project(root: Path) -> None:
+    """Nothing is made of a placeholder, so both files may hold it."""
+    projects = {load_stack(stack, root=root).project for stack in STACKS}
+
+    assert {PLACEHOLDER} == projects
+
+
+def test_the_engine_is_refused_a_placeholder() -> None:
+    """`pulumi up` names all that only a person can decide, and makes nothing."""
+    values = filled_settings("prod", project=PLACEHOLDER, domain=PLACEHOLDER)
+
+    with pytest.raises(UnfilledError) as caught:
+        engine_stack("prod", values)
+
+    assert ("event-service:domain", "gcp:project") == caught.value.keys
+
+
+def test_the_engine_gets_what_the_file_says() -> None:
+    """Text by key, and JSON for lists and objects, is what the engine passes."""
+    values = stack_settings("staging")
+
+    assert ("600", "false", '{"authSecret": 1}', "[]") == tuple(
+        values[f"event-service:{name}"]
+        for name in ("timeoutSeconds", "cache", "secretVersions", "allowedOrigins")
+    )
+
+
+def test_other_namespaces_are_the_engines_own() -> None:
+    """What configures the provider is no setting of this program."""
+    values = filled_settings("staging") | {"gcp:skipRegionValidation": "true"}
+
+    assert filled_config("staging") == read_settings("staging", values, source="x")
 
 
 @pytest.mark.parametrize("text", ["", "config: 5", "- a", "config: [", "\x00"])
@@ -141,7 +180,8 @@ def test_what_is_no_stack_file_is_refused(root: Path, text: str) -> None:
     """A file of another shape is a fault of the file, not a crash."""
     (root / "Pulumi.staging.yaml").write_text(text)
 
-    assert 1 == len(_faults(root))
+    with pytest.raises(ConfigError, match=r"Pulumi\.staging\.yaml:\n  file: found"):
+        load_stack("staging", root=root)
 
 
 def test_absent_file_is_named(tmp_path: Path) -> None:

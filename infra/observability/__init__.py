@@ -1,0 +1,1 @@
+"""What tells people: channels, alerts, objectives, uptime, dashboard, log metrics."""

@@ -1,0 +1,1 @@
+"""Renders what a stack would ask of the cloud: no cloud, no account, no CLI."""

@@ -1,0 +1,1 @@
+"""Holds what infra renders against Google's own descriptions of its APIs."""
