@@ -16,6 +16,16 @@ ENV PATH=/app/.venv/bin:$PATH \
     BIND_HOST=0.0.0.0
 COPY --from=build /app/.venv .venv
 COPY service service
+# Where it comes from; `release.yml` says, and nothing that runs depends on it.
+ARG REVISION=unknown
+ARG SOURCE=unknown
+ARG CREATED=unknown
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title=event-service \
+    org.opencontainers.image.revision=$REVISION \
+    org.opencontainers.image.source=$SOURCE \
+    org.opencontainers.image.created=$CREATED \
+    org.opencontainers.image.version=$VERSION
 # A number, so that a platform can check that it is not root.
 USER 10001:10001
 # Exec form: the service itself gets SIGTERM and drains.
