@@ -19,7 +19,12 @@ from service.contract import Env, LogEvent
 from service.demo.run import run_demo
 from service.errors import ServiceError, SettingsError
 from service.observe.joined import keep_in_slot
-from service.settings import DatabaseSettings, DemoSettings, Settings
+from service.settings import (
+    DatabaseSettings,
+    DemoSettings,
+    MigrationSettings,
+    Settings,
+)
 from service.supervise import supervise
 from service.transport.auth import OPERATE, PUBLISH, SCOPES
 
@@ -66,10 +71,14 @@ def worker(
 
 @app.command()
 def migrate() -> None:
-    """Bring the schema of DATABASE_URL up to date."""
-    url = DatabaseSettings.read().database_url.get_secret_value()
-    applied = asyncio.run(migrations.migrate(url))
-    typer.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+    """Bring the schema of DATABASE_URL up to date; let DATABASE_RUNTIME_USER use it."""
+    settings = MigrationSettings.read()
+    user = settings.database_runtime_user
+    access = wiring.database_access(settings)
+    applied = asyncio.run(migrations.migrate(access, runtime_user=user))
+    typer.echo("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    if user is not None:
+        typer.echo(f"{user} may serve")
 
 
 @app.command()
@@ -116,8 +125,8 @@ def verify(
 
     Exits with 1 when something does not hold; each violation is named.
     """
-    url = DatabaseSettings.read().database_url.get_secret_value()
-    report = asyncio.run(integrity.check(url, user=user))
+    access = wiring.database_access(DatabaseSettings.read())
+    report = asyncio.run(integrity.check(access, user=user))
     show = integrity.as_json if as_json else integrity.as_text
     typer.echo(show(report))
     sys.exit(0 if report.holds else EXIT_FAILED)
@@ -131,11 +140,11 @@ def new_epoch(
 
     Every client is told `reset` when it connects. If it is ended, run it again.
     """
-    url = DatabaseSettings.read().database_url.get_secret_value()
+    access = wiring.database_access(DatabaseSettings.read())
     question = "Every client will start anew from its first unsettled event. Go on?"
     if not yes and not typer.confirm(question):
         raise typer.Exit(EXIT_FAILED)
-    done = asyncio.run(epochs.renew(url, on_progress=_tell_progress))
+    done = asyncio.run(epochs.renew(access, on_progress=_tell_progress))
     typer.echo(f"{done:,} streams have a new epoch")
 
 
@@ -176,7 +185,7 @@ async def _supervise(settings: Settings) -> int:
 
 
 async def _check_schema(settings: Settings) -> None:
-    missing = await migrations.pending(settings.database_url.get_secret_value())
+    missing = await migrations.pending(wiring.database_access(settings))
     before = [name for name in missing if "_pre_" in name]
     if before:
         names = ", ".join(before)

@@ -201,6 +201,7 @@ class LogEvent(StrEnum):
     WEBHOOK_GIVEN_UP = "webhook_given_up"
     DATABASE_UNAVAILABLE = "database_unavailable"
     WAKEUPS_LOST = "wakeups_lost"
+    LOGIN_LATE = "login_late"  # a token could not be renewed yet; the old one holds
     BACKGROUND_FAILED = "background_failed"
     REQUEST_FAILED = "request_failed"
     DELIVERY_PROBLEM = "delivery_problem"

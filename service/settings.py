@@ -2,10 +2,11 @@
 
 import base64
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import (
     Field,
@@ -92,10 +93,106 @@ def check_webhook_secret(secret: str) -> None:
             raise ValueError("must be base64 after whsec_") from None
 
 
+def check_authority(certificates: str) -> None:
+    """Raise ValueError if there is no certificate in it."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+            cadata=certificates
+        )
+    except (ssl.SSLError, ValueError):
+        raise ValueError("must be certificates as PEM text") from None
+
+
+def check_tls_url(url: str) -> None:
+    """Raise ValueError if a database is not reached over TLS there."""
+    parts, query = _split(url)
+    if not parts.hostname or "," in parts.netloc or "host" in query:
+        raise ValueError(f"must name one TCP host where {Env.DATABASE_CA} is set")
+    if query.get("sslmode", "verify-ca") not in ("verify-ca", "verify-full"):
+        raise ValueError(
+            f"sslmode is verify-ca or verify-full where {Env.DATABASE_CA} is set"
+        )
+
+
+def check_token_url(url: str) -> None:
+    """Raise ValueError if a token cannot be the one credential of a database there."""
+    parts, query = _split(url)
+    if parts.password is not None or query.keys() & {"password", "passfile"}:
+        raise ValueError(f"must have no password where {Env.DATABASE_LOGIN} is google")
+    if not parts.username and "user" not in query:
+        raise ValueError(
+            "must name the database user (a service account without "
+            ".gserviceaccount.com, its @ as %40)"
+        )
+
+
+def check_token_cache_url(url: str) -> None:
+    """Raise ValueError if a token cannot be the one credential of a cache there."""
+    parts, query = _split(url)
+    if parts.scheme != "rediss":
+        raise ValueError(f"must be rediss://… where {Env.REDIS_LOGIN} is google")
+    if parts.password is not None or "password" in query:
+        raise ValueError(f"must have no password where {Env.REDIS_LOGIN} is google")
+
+
+def _split(url: str) -> tuple[SplitResult, dict[str, str]]:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        # Without the cause: it may quote a part of a password.
+        raise ValueError("not a URL; escape special characters") from None
+    return parts, {name: values[-1] for name, values in parse_qs(parts.query).items()}
+
+
 class DatabaseSettings(Environment):
+    """What every command reads that needs the database."""
+
+    database_login: Literal["password", "google"] = Field(
+        "password", validation_alias=Env.DATABASE_LOGIN
+    )
+    database_url: SecretStr = Field(validation_alias=Env.DATABASE_URL, min_length=1)
+    database_ca: str | None = Field(
+        None,
+        validation_alias=Env.DATABASE_CA,
+        min_length=1,
+        validate_default=True,
+        repr=False,
+    )
+    metadata_host: str = Field(
+        "metadata.google.internal",
+        validation_alias=Env.METADATA_HOST,
+        pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _no_stored_password(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if info.data.get("database_login") == "google":
+            check_token_url(value.get_secret_value())
+            check_tls_url(value.get_secret_value())
+        return value
+
+    @field_validator("database_ca")
+    @classmethod
+    def _known_authority(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            if info.data.get("database_login") == "google":
+                raise ValueError(f"is required where {Env.DATABASE_LOGIN} is google")
+            return None
+        check_authority(value)
+        if "database_url" in info.data:
+            url: SecretStr = info.data["database_url"]
+            check_tls_url(url.get_secret_value())
+        return value
+
+
+class MigrationSettings(DatabaseSettings):
     """What `migrate` reads."""
 
-    database_url: SecretStr = Field(validation_alias=Env.DATABASE_URL, min_length=1)
+    database_runtime_user: str | None = Field(
+        None, validation_alias=Env.DATABASE_RUNTIME_USER, min_length=1, max_length=63
+    )
 
 
 class Settings(DatabaseSettings):
@@ -164,8 +261,18 @@ class Settings(DatabaseSettings):
     wakeups: Literal["auto", "postgres", "redis", "off"] = Field(
         "auto", validation_alias=Env.WAKEUPS
     )
+    redis_login: Literal["none", "google"] = Field(
+        "none", validation_alias=Env.REDIS_LOGIN
+    )
     redis_url: SecretStr | None = Field(
         None, validation_alias=Env.REDIS_URL, min_length=1
+    )
+    redis_ca: str | None = Field(
+        None,
+        validation_alias=Env.REDIS_CA,
+        min_length=1,
+        validate_default=True,
+        repr=False,
     )
 
     hello_wait_seconds: _Seconds = Field(5.0, validation_alias=Env.HELLO_WAIT_SECONDS)
@@ -216,6 +323,23 @@ class Settings(DatabaseSettings):
     ) -> SecretStr | None:
         if value is None and info.data.get("wakeups") == "redis":
             raise ValueError("is required where WAKEUPS is redis")
+        if value is not None and info.data.get("redis_login") == "google":
+            check_token_cache_url(value.get_secret_value())
+        return value
+
+    @field_validator("redis_ca")
+    @classmethod
+    def _known_cache_authority(
+        cls, value: str | None, info: ValidationInfo
+    ) -> str | None:
+        if value is None:
+            if info.data.get("redis_login") == "google" and info.data.get("redis_url"):
+                raise ValueError(f"is required where {Env.REDIS_LOGIN} is google")
+            return None
+        check_authority(value)
+        url: SecretStr | None = info.data.get("redis_url")
+        if url is not None and not url.get_secret_value().startswith("rediss://"):
+            raise ValueError(f"is only for a {Env.REDIS_URL} with rediss://")
         return value
 
     @field_validator("webhook_url")

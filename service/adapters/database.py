@@ -19,11 +19,11 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import asyncpg
 
+from service.adapters.database_access import Connection, Where, access_to
 from service.app.health import Dependency
 from service.contract import SERVICE_NAME, Env
 from service.errors import Fault, ServiceError, SettingsError, UnavailableError
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 # What the pool gives: a connection's double, to be given back.
 _Acquired: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class DatabaseManager:
     @classmethod
     async def connect(
         cls,
-        url: str,
+        where: Where,
         *,
         pool_size: int,
         statement_timeout_seconds: float,
@@ -121,7 +121,7 @@ class DatabaseManager:
         """
         database = cls(
             await _new_pool(
-                url, pool_size, statement_timeout_seconds, application_name
+                where, pool_size, statement_timeout_seconds, application_name
             ),
             statement_timeout_seconds=statement_timeout_seconds,
             retry_seconds=retry_seconds,
@@ -306,12 +306,11 @@ class DatabaseManager:
 
 
 @asynccontextmanager
-async def connect_once(url: str) -> AsyncIterator[Connection]:
+async def connect_once(where: Where) -> AsyncIterator[Connection]:
     """Give one connection outside any pool, without time limits on statements."""
     with _translated(None):
         with _checked_url():
-            connection = await asyncpg.connect(
-                url,
+            connection = await access_to(where).connect(
                 timeout=CONNECT_SECONDS,
                 server_settings=_server_settings(f"{SERVICE_NAME}-once"),
             )
@@ -322,14 +321,20 @@ async def connect_once(url: str) -> AsyncIterator[Connection]:
 
 
 async def _new_pool(
-    url: str, size: int, statement_timeout_seconds: float, application_name: str
+    where: Where, size: int, statement_timeout_seconds: float, application_name: str
 ) -> "asyncpg.Pool[asyncpg.Record]":
     """Return a pool that opens connections when asked, and keeps them.
 
     With a `min_size`, asyncpg would try again by itself and log what it cannot help.
     """
+    access = access_to(where)
+
+    async def connect(dsn: str | None = None, **options: Any) -> Connection:  # noqa: ANN401 -- as the pool calls it
+        return await access.connect(**options)
+
     return await asyncpg.create_pool(
-        url,
+        access.url,
+        connect=connect,
         min_size=0,
         max_size=size,
         max_queries=_NEVER,

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import asyncpg
 
-from service.adapters.database import Connection, DatabaseManager
+from service.adapters.database import DatabaseManager
+from service.adapters.database_access import Connection
 
 
 class KeptConnections:

@@ -1,7 +1,8 @@
 """The schema's versions: `migrations/NNNN_(pre|post)_name.sql`, applied in order.
 
 `pre` runs while the old code still serves, `post` after it is gone. Each is one
-transaction and leaves one row in `schema_migrations`.
+transaction and leaves one row in `schema_migrations`. What `serve` may do with the
+tables is granted each time anew: see `grants`.
 """
 
 import hashlib
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import asyncpg
 
-from service.adapters.database import Connection, connect_once
+from service.adapters.database import connect_once
+from service.adapters.database_access import Connection, Where
+from service.adapters.grants import Runtime
 from service.errors import SettingsError, UnavailableError
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -53,32 +56,43 @@ def _read(path: Path) -> Migration:
 
 
 async def migrate(
-    url: str, *, folder: Path = FOLDER, patience_seconds: float = 60.0
+    where: Where,
+    *,
+    folder: Path = FOLDER,
+    patience_seconds: float = 60.0,
+    runtime_user: str | None = None,
 ) -> Sequence[str]:
     """Apply what is missing and return its names; nothing missing, nothing done.
 
+    `runtime_user`, if there is one, may then do what `serve` does, and no more.
+
     Of two processes at once, one applies and the other waits for it. Refuses, before
     any change, a database that a newer program migrated, and a step whose file
-    changed after it was applied.
+    changed after it was applied, and a runtime user that is not there.
     """
     steps = read_migrations(folder)
-    async with connect_once(url) as connection:
+    runtime = None if runtime_user is None else Runtime(runtime_user)
+    async with connect_once(where) as connection:
+        if runtime is not None:
+            await runtime.check(connection)
         await _take_lock(connection, patience_seconds)
         await connection.execute(_CREATE_TABLE)
         missing = _missing(steps, await _applied(connection), newer_is_fine=False)
         for step in missing:
             await _apply(connection, step)
+        if runtime is not None:
+            await runtime.grant(connection)
         return [step.name for step in missing]
 
 
-async def pending(url: str, *, folder: Path = FOLDER) -> Sequence[str]:
+async def pending(where: Where, *, folder: Path = FOLDER) -> Sequence[str]:
     """Return the names of the steps that the database lacks, changing nothing.
 
     A database that a newer program migrated is fine here: an older revision must
     start on it after a rollback.
     """
     steps = read_migrations(folder)
-    async with connect_once(url) as connection:
+    async with connect_once(where) as connection:
         there = await connection.fetchval("SELECT to_regclass('schema_migrations')")
         applied = {} if there is None else await _applied(connection)
         return [step.name for step in _missing(steps, applied, newer_is_fine=True)]

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import asyncpg
 
-from service.adapters.database import Connection, connect_once
+from service.adapters.database import connect_once
+from service.adapters.database_access import Connection, Where
 from service.adapters.named_queries import load_queries
 from service.app.integrity_facts import (
     CursorFacts,
@@ -31,15 +32,15 @@ class PostgresIntegrity:
     """Reads on a connection of its own.
 
     Args:
-        url: The database.
+        where: The database.
         budget: How many attempts an event has.
         users_at_once: The size of a batch, which bounds memory.
     """
 
     def __init__(
-        self, url: str, *, budget: int, users_at_once: int = _USERS_AT_ONCE
+        self, where: Where, *, budget: int, users_at_once: int = _USERS_AT_ONCE
     ) -> None:
-        self._url = url
+        self._where = where
         self._budget = budget
         self._users_at_once = users_at_once
         self._queries = load_queries()
@@ -47,7 +48,7 @@ class PostgresIntegrity:
     async def batches(self, user: str | None) -> AsyncIterator[Sequence[UserFacts]]:
         """Yield the facts of all users, or of one."""
         async with (
-            connect_once(self._url) as connection,
+            connect_once(self._where) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             if user is not None:
@@ -109,14 +110,14 @@ class PostgresIntegrity:
         return faults
 
 
-async def renew_epochs(url: str) -> AsyncIterator[int]:
+async def renew_epochs(where: Where) -> AsyncIterator[int]:
     """Give every stream a new epoch, some in each commit; yield how many each time.
 
     Should it be ended before it is through, it can be run again: to get a new epoch
     twice harms no stream.
     """
     query = load_queries()["new_epochs"]
-    async with connect_once(url) as connection:
+    async with connect_once(where) as connection:
         last: str | None = ""
         while last is not None:
             row = await connection.fetchrow(query, last, _EPOCHS_AT_ONCE)

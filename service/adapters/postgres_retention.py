@@ -16,7 +16,8 @@ from typing import TypeAlias, TypeVar
 
 import asyncpg
 
-from service.adapters.database import Connection, DatabaseManager
+from service.adapters.database import DatabaseManager
+from service.adapters.database_access import Connection
 from service.adapters.named_queries import load_queries
 from service.app.expiry import Overdue
 from service.app.retention import Keep, Turn

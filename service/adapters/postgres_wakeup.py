@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
-from service.adapters.database import Connection
+from service.adapters.database_access import Connection, Where, access_to
 from service.adapters.named_queries import load_queries
 from service.app.health import Dependency
 from service.contract import SERVICE_NAME, LogEvent, LogField
-from service.errors import UnavailableError
+from service.errors import ServiceError, UnavailableError
 
 _CHANNEL = "event_service_wakeups"
 _MAX_BYTES = 7_999  # the server takes less than 8,000
@@ -39,7 +39,7 @@ class PostgresWakeup:
     """A `WakeupChannel` on two connections: one listens, one tells.
 
     Args:
-        url: The database; all nodes share it.
+        where: The database; all nodes share it.
         uniform: Evenly distributed numbers in [0, 1), for the backoff.
         on_reconnect: Called each time listening broke off and begins anew.
         keepalive_seconds: A connection that died without a word is found so soon.
@@ -49,13 +49,13 @@ class PostgresWakeup:
 
     def __init__(
         self,
-        url: str,
+        where: Where,
         *,
         uniform: Callable[[], float],
         on_reconnect: Callable[[], None],
         keepalive_seconds: float = 5.0,
     ) -> None:
-        self._url = url
+        self._access = access_to(where)
         self._uniform = uniform
         self._on_reconnect = on_reconnect
         self._keepalive_seconds = keepalive_seconds
@@ -91,7 +91,7 @@ class PostgresWakeup:
                     longest = _FIRST_BACKOFF_SECONDS
                     missed()
                     await self._watch(connection)
-            except _ERRORS as error:
+            except (ServiceError, *_ERRORS) as error:
                 self._fault = _in_words(error)
             log.warning(LogEvent.WAKEUPS_LOST, **{LogField.REASON: self._fault})
             await asyncio.sleep(self._uniform() * longest)
@@ -145,8 +145,7 @@ class PostgresWakeup:
             self._teller = None
 
     async def _connect(self, purpose: str) -> Connection:
-        return await asyncpg.connect(
-            self._url,
+        return await self._access.connect(
             timeout=_CONNECT_SECONDS,
             command_timeout=_ANSWER_SECONDS,
             server_settings={

@@ -6,17 +6,18 @@ ones would believe that it has the new ones, too. With a new epoch it is told `r
 
 from collections.abc import Callable
 
+from service.adapters.database_access import Where
 from service.adapters.postgres_integrity import renew_epochs
 
 
-async def renew(url: str, *, on_progress: Callable[[int], None]) -> int:
+async def renew(where: Where, *, on_progress: Callable[[int], None]) -> int:
     """Give every stream a new epoch; tell how many after each commit, return all.
 
     Raises:
         UnavailableError: the database is away. Run it again, from the start.
     """
     done = 0
-    async for count in renew_epochs(url):
+    async for count in renew_epochs(where):
         done += count
         on_progress(done)
     return done

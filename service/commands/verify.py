@@ -4,20 +4,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from service.adapters.database_access import Where
 from service.adapters.postgres_integrity import PostgresIntegrity
 from service.app.integrity import Report, verify
 from service.core.backoff import Schedule
 from service.errors import SettingsError
 
 
-async def check(url: str, *, user: str | None) -> Report:
+async def check(where: Where, *, user: str | None) -> Report:
     """Check the database, or one user, at one instant while others write to it.
 
     Raises:
         SettingsError: there is no such user, or no such database.
         UnavailableError: the database is away.
     """
-    source = PostgresIntegrity(url, budget=Schedule().budget)
+    source = PostgresIntegrity(where, budget=Schedule().budget)
     report = await verify(source, user=user)
     if user is not None and not report.users:
         raise SettingsError(f"user: there is no stream of {user}")

@@ -1,5 +1,6 @@
 """The composition root: the only place that picks adapters, clock and randomness."""
 
+from service.wiring.logins import database_access
 from service.wiring.process import (
     KERNEL_SPREADS,
     collect_garbage_rarely,
@@ -20,6 +21,7 @@ __all__ = [
     "collect_garbage_rarely",
     "configure_logs",
     "connect",
+    "database_access",
     "listen",
     "serve_metrics",
     "serving",

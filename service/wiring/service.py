@@ -10,6 +10,7 @@ import uuid_utils
 
 from service import __version__
 from service.adapters.database import DatabaseManager
+from service.adapters.database_access import DatabaseAccess
 from service.adapters.http_webhook import HttpWebhook
 from service.adapters.jwks_http import fetch_keys
 from service.adapters.postgres_backlog import PostgresBacklog
@@ -51,6 +52,7 @@ from service.settings import Settings
 from service.transport.auth import Credentials, Tokens
 from service.transport.auth.assembly import Authentication, authentication
 from service.wiring.clock import SystemClock
+from service.wiring.logins import cache_tokens, database_access
 from service.wiring.name import node_of
 
 # A publisher learns soon that the database is away, and keeps its event.
@@ -113,14 +115,15 @@ async def connect(settings: Settings) -> AsyncIterator[Service]:
         UnavailableError: the database is away.
     """
     metrics = Metrics()
+    access = database_access(settings)
     database = await DatabaseManager.connect(
-        settings.database_url.get_secret_value(),
+        access,
         pool_size=settings.database_pool_size,
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
         retry_seconds=_RETRY_SECONDS,
         on_retry=metrics.database_retry,
     )
-    channel = await _channel(settings, database, metrics)
+    channel = await _channel(settings, access, database, metrics)
     service = _assemble(settings, database, metrics, channel)
     try:
         async with _traced(settings, service):
@@ -159,7 +162,10 @@ async def _traced(settings: Settings, service: Service) -> AsyncIterator[None]:
 
 
 async def _channel(
-    settings: Settings, database: DatabaseManager, metrics: Metrics
+    settings: Settings,
+    access: DatabaseAccess,
+    database: DatabaseManager,
+    metrics: Metrics,
 ) -> WakeupChannel | None:
     """Return what carries wake-ups, not connected yet."""
     if settings.wakeup_channel == "off":
@@ -170,9 +176,11 @@ async def _channel(
             namespace=await database_identity(database),
             uniform=random.random,
             on_reconnect=metrics.wakeup_reconnects.inc,
+            authority=settings.redis_ca or "",
+            tokens=cache_tokens(settings),
         )
     return PostgresWakeup(
-        settings.database_url.get_secret_value(),
+        access,
         uniform=random.random,
         on_reconnect=metrics.wakeup_reconnects.inc,
     )

@@ -4,7 +4,8 @@ SELECT pg_notify($1, text) FROM unnest($2::text[]) AS text;
 
 -- database_identity --
 -- Return what tells this database from any other.
-SELECT system_identifier::text || '/' || current_database() FROM pg_control_system();
+-- With its name: a copy within the same server is another one.
+SELECT installation_id::text || '/' || current_database() FROM installation;
 
 -- settled_among --
 -- Return what is settled within these ranges (of seqs that were open when last seen): where nothing is, one look at the cursor tells.

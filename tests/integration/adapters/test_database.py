@@ -8,7 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.adapters.database import Connection, DatabaseManager, connect_once
+from service.adapters.database import DatabaseManager, connect_once
+from service.adapters.database_access import Connection
 from service.adapters.embedded_postgres import EmbeddedPostgres
 from service.errors import ServiceError, SettingsError, UnavailableError
 

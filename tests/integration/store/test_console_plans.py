@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.adapters.database import Connection, connect_once
+from service.adapters.database import connect_once
+from service.adapters.database_access import Connection
 from service.adapters.named_queries import load_queries
 from tests.integration.store.test_plans import nodes, whole_tables
 

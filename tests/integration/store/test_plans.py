@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.adapters.database import Connection, connect_once
+from service.adapters.database import connect_once
+from service.adapters.database_access import Connection
 from service.adapters.named_queries import load_queries
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from service.adapters.database import Connection, connect_once
+from service.adapters.database import connect_once
+from service.adapters.database_access import Connection
 from service.adapters.named_queries import load_queries
 from tests.integration.store.test_plans import nodes
 
