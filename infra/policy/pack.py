@@ -1,6 +1,6 @@
 """The rules as the engine takes them."""
 
-from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from pulumi_policy import (
     Policy,
@@ -24,11 +24,9 @@ RULES: tuple[Rule, ...] = (
 REFRESH_RULE = "refresh-always"
 
 
-def policies(
-    project_faults: Callable[[], Iterator[str]] = refresh_faults,
-) -> list[Policy]:
-    """Return every rule, as policies that break an `up`."""
-    return [*map(_policy, RULES), _project_policy(project_faults)]
+def policies(project: Path) -> list[Policy]:
+    """Return every rule, as policies that break an `up`; `project` is Pulumi.yaml."""
+    return [*map(_policy, RULES), _project_policy(project)]
 
 
 def _policy(rule: Rule) -> Policy:
@@ -53,9 +51,9 @@ def _shown(args: ResourceValidationArgs) -> Shown:
     )
 
 
-def _project_policy(project_faults: Callable[[], Iterator[str]]) -> Policy:
+def _project_policy(project: Path) -> Policy:
     def validate(_args: StackValidationArgs, report: ReportViolation) -> None:
-        for fault in project_faults():
+        for fault in refresh_faults(project):
             report(fault, None)
 
     return StackValidationPolicy(

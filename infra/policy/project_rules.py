@@ -5,10 +5,8 @@ from pathlib import Path
 
 import yaml
 
-PROJECT_FILE = Path(__file__).resolve().parents[2] / "Pulumi.yaml"
 
-
-def refresh_faults(path: Path = PROJECT_FILE) -> Iterator[str]:
+def refresh_faults(path: Path) -> Iterator[str]:
     """Yield why an `up` might write back traffic that ops has moved since."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     found = (document.get("options") or {}).get("refresh")

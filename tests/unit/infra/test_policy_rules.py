@@ -7,11 +7,12 @@ import pytest
 
 from infra.policy.access_rules import PROVIDER
 from infra.policy.pack import RULES
-from infra.policy.project_rules import PROJECT_FILE, refresh_faults
+from infra.policy.project_rules import refresh_faults
 from infra.policy.rule import Json, Shown
 from infra.policy.run_rules import JOB, SERVICE
 from infra.policy.store_rules import CACHE, DATABASE, SECRET_VERSION
 
+ROOT = Path(__file__).resolve().parents[3]
 _IMAGE = "region-docker.pkg.dev/project/images/event-service@sha256:" + "a" * 64
 _LABELS: dict[str, Json] = {
     "app": "event-service",
@@ -287,7 +288,7 @@ def test_no_rule_is_without_a_fault_that_breaks_it() -> None:
 
 def test_the_project_refreshes_before_every_update() -> None:
     """The project file of this repository keeps the rule."""
-    assert [] == list(refresh_faults(PROJECT_FILE))
+    assert [] == list(refresh_faults(ROOT / "Pulumi.yaml"))
 
 
 @pytest.mark.parametrize("options", ["", "options:\n", "options:\n  refresh: never\n"])
