@@ -1,0 +1,1 @@
+"""Decisions about traffic: pure, from what was read to what is to be written."""

@@ -1,0 +1,1 @@
+"""What a command acts on, as values: a place, its traffic, what was decided."""
